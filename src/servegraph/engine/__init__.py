@@ -1,0 +1,1 @@
+"""RUN: from a spec to a plan, and from an event to its answer."""

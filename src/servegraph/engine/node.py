@@ -1,0 +1,121 @@
+"""A step compiled for running: what to call, where to call it, and which steps follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from time import monotonic as clock
+from typing import Any, Final
+
+from servegraph.engine.calls import Call
+from servegraph.engine.gate import Gate
+from servegraph.events import Event
+
+QUICK_SECONDS: Final = 200e-6
+"""A call below this counts towards running inline (R4)."""
+SLOW_SECONDS: Final = 1e-3
+"""One inline call above this sends a step back to the threads; the gap to QUICK keeps a noisy machine from flapping."""
+QUICK_CALLS: Final = 32
+
+
+class Place(IntEnum):
+    """Where a node's call runs."""
+
+    INLINE = 0
+    """Where the walk runs: on the caller's thread or on the loop."""
+    PROVEN = 1
+    """Inline as long as it stays quick: every call is timed."""
+    ELSEWHERE = 2
+    """Awaited: an async step, or a call in a worker thread."""
+
+
+class Node:
+    """One step of a plan; its links are set once, after all nodes are made."""
+
+    __slots__ = (
+        "backoff", "call", "can_answer", "catches", "children", "gate", "is_async", "on_error", "only_child",
+        "outlets", "owner", "path", "place", "quick_calls", "responds", "retries", "router", "run_in", "timeout",
+    )  # fmt: skip
+
+    def __init__(self, path: str, call: Call) -> None:
+        """Make a node that runs inline, leads nowhere and answers nobody."""
+        self.path = path
+        self.call = call
+        self.owner: Any = None
+        self.place: int = Place.INLINE
+        self.run_in = "auto"
+        self.is_async = False
+        self.gate: Gate | None = None
+        self.quick_calls = 0
+        self.timeout: float | None = None
+        self.retries = 0
+        self.backoff = 1.0
+        self.router: Routes | None = None
+        self.children: tuple[Node, ...] = ()
+        self.only_child: Node | None = None
+        self.outlets: Mapping[str, Node] = {}
+        self.on_error: Node | None = None
+        self.responds = False
+        self.catches = False
+        self.can_answer = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is a sync call with nothing around it, which may run on a caller's own thread."""
+        unlimited = self.timeout is None and not self.retries
+        return unlimited and not self.is_async and self.run_in in ("auto", "loop")
+
+    def timed(self, event: Event) -> Any:
+        """Make the call and take note of how long it took."""
+        before = clock()
+        try:
+            return self.call(event)
+        finally:
+            self.judge(clock() - before)
+
+    def judge(self, seconds: float) -> None:
+        """Take note of how long a call took; one slow call ends a proven node's right to run inline."""
+        if seconds <= QUICK_SECONDS:
+            self.quick_calls += 1
+        elif self.place == Place.ELSEWHERE:
+            self.quick_calls //= 2
+        elif seconds > SLOW_SECONDS:
+            self.quick_calls = 0
+            self.place = Place.ELSEWHERE
+
+    def promote(self) -> None:
+        """Run inline from now on if the calls so far were quick and none is running in a thread that excludes others."""
+        proven = self.quick_calls >= QUICK_CALLS and self.run_in == "auto" and not self.is_async
+        if proven and self.timeout is None and (self.gate is None or not self.gate.busy):
+            self.place = Place.PROVEN
+
+    def __repr__(self) -> str:
+        return f"Node({self.path!r})"
+
+
+class Routes:
+    """The routes of a router node, replaced as a whole when one changes, so that a walk always sees all or none."""
+
+    __slots__ = ("merge", "nodes")
+
+    def __init__(self, merge: Callable[..., Any]) -> None:
+        """Take what makes one answer of those of the routes."""
+        self.merge = merge
+        self.nodes: dict[str, Node] = {}
+
+
+class RouteView(Mapping[str, object]):
+    """What a router sees of its routes: each name with the object behind it, always as it is now."""
+
+    def __init__(self, routes: Routes) -> None:
+        """Look at the routes of one router."""
+        self._routes = routes
+
+    def __getitem__(self, name: str) -> object:
+        return self._routes.nodes[name].owner
+
+    def __iter__(self) -> Any:
+        return iter(self._routes.nodes)
+
+    def __len__(self) -> int:
+        return len(self._routes.nodes)

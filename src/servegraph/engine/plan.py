@@ -1,0 +1,209 @@
+"""From a spec to a plan: every name bound, every arrow linked, every fault reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from servegraph.bodies import split_path
+from servegraph.context import Context
+from servegraph.engine.bind import Bound, Found, build, find, is_async
+from servegraph.engine.calls import make_call
+from servegraph.engine.gate import Gate
+from servegraph.engine.names import Names
+from servegraph.engine.node import Node, Place, Routes, RouteView
+from servegraph.engine.run import Answers
+from servegraph.errors import Fault, GraphError
+from servegraph.graph import rules
+from servegraph.graph.spec import ErrorStepSpec, FlowSpec, GraphSpec, TaskSpec, as_flow, tasks
+
+_NO_PATH: Final[tuple[str, ...]] = ()
+
+
+class Plan:
+    """A graph compiled for one process; ``start`` loads its models, ``close`` ends what its steps hold open.
+
+    ``detached`` says whether work may go on after the answer, ``plain`` whether every step is a sync call that may
+    run on a caller's own thread, ``ordered`` whether branches run one after the other.
+    """
+
+    def __init__(self, flow: FlowSpec, nodes: dict[str, Node], context: Context, ordered: bool) -> None:
+        """Link the nodes of a flow."""
+        self.flow = flow
+        self.nodes = nodes
+        self.context = context
+        self.ordered = ordered
+        _link(flow, nodes)
+        self.starts = tuple(nodes[name] for name in rules.starts(flow))
+        responds = any(node.responds for node in nodes.values())
+        self.answers: Answers = "responder" if responds else "last" if ordered else "receipt"
+        branches = len(self.starts) > 1 or any(len(node.children) > 1 for node in nodes.values())
+        behind = any(node.responds and node.children for node in nodes.values())
+        self.detached = not ordered and (not responds or branches or behind)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the calling thread can do all the work."""
+        return not self.detached and all(node.plain for node in self.everything())
+
+    def everything(self) -> Iterator[Node]:
+        """Yield every node, routes included."""
+        for node in self.nodes.values():
+            yield node
+            if node.router is not None:
+                yield from list(node.router.nodes.values())
+
+    def start(self, load_mode: str = "sync") -> None:
+        """Let every step load what it needs; raises GraphError with all that failed."""
+        faults: list[Fault] = []
+        for node in self.everything():
+            faults += load(node, load_mode)
+        if faults:
+            raise GraphError(faults)
+
+    def close(self) -> None:
+        """Tell every step that no more events come; one that fails does not keep the others from closing."""
+        for node in self.everything():
+            release(node, self.context)
+
+
+def check_graph(spec: GraphSpec, names: Names) -> list[Fault]:
+    """Return every fault of a graph: its structure, its names, its keywords."""
+    faults = rules.check(spec)
+    _find_all(spec, names, faults)
+    return faults
+
+
+def compile_graph(spec: GraphSpec, names: Names, context: Context) -> Plan:
+    """Return the plan of a graph with every step constructed; raises GraphError with all faults at once."""
+    faults = rules.check(spec)
+    founds = _find_all(spec, names, faults)
+    if faults:
+        raise GraphError(faults)
+    flow = as_flow(spec)
+    causes: list[BaseException] = []
+    nodes: dict[str, Node] = {}
+    for name, step in flow.steps.items():
+        if not isinstance(step, TaskSpec):
+            nodes[name] = Node(name, lambda event: event)
+    for path, found in founds.items():
+        try:
+            node = make_node(found, context)
+        except GraphError as error:
+            faults += error.faults
+            causes += [error.__cause__] if error.__cause__ is not None else []
+            continue
+        name, _, route = path.partition("/")
+        if route and name in nodes:
+            nodes[name].router.nodes[route] = node  # type: ignore[union-attr]
+        else:
+            nodes[name] = node
+    if faults:
+        raise GraphError(faults) from (causes[0] if causes else None)
+    plan = Plan(flow, nodes, context, ordered=isinstance(spec, FlowSpec) and spec.engine == "sync")
+    _share_gates(plan)
+    return plan
+
+
+def make_node(found: Found, context: Context) -> Node:
+    """Return the node of one step, constructed and not yet linked."""
+    spec = found.spec
+    bound = build(found, context)
+    is_router = hasattr(bound.owner, "attach") and hasattr(bound.owner, "merge") and spec.__class__ is not TaskSpec
+    node = Node(found.path, bound.call if is_router else make_call(bound, *_paths(spec, bound)))
+    if is_router:
+        node.router = Routes(bound.owner.merge)
+        bound.owner.attach(RouteView(node.router))
+    node.owner = bound.owner if bound.owner is not None else bound.call
+    node.is_async = bound.is_async
+    node.run_in = "loop" if bound.trusted and spec.run_in == "auto" else spec.run_in
+    if not {"timeout", "retries"} & bound.kept:
+        node.timeout = spec.timeout
+        node.retries = spec.retries or 0
+        node.backoff = 1.0 if spec.backoff_factor is None else spec.backoff_factor
+    node.gate = _gate(spec, bound)
+    node.place = Place.INLINE if node.run_in == "loop" and node.plain else Place.ELSEWHERE
+    node.responds = spec.responder
+    return node
+
+
+def _paths(spec: TaskSpec, bound: Bound) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if bound.whole:
+        return _NO_PATH, _NO_PATH
+    return split_path(spec.input_path), split_path(spec.result_path)
+
+
+def _gate(spec: TaskSpec, bound: Bound) -> Gate | None:
+    limit = None if "max_in_flight" in bound.kept else spec.max_in_flight
+    if limit is not None:
+        return Gate(limit)
+    return None if bound.is_async or bound.trusted or bound.owner is None else Gate(1)
+
+
+def _share_gates(plan: Plan) -> None:
+    """Let steps that were defined with one and the same instance share its gate."""
+    gates: dict[int, Gate] = {}
+    for node in plan.everything():
+        if node.gate is not None and node.gate.limit == 1:
+            owner = getattr(node.owner, "__self__", node.owner)
+            node.gate = gates.setdefault(id(owner), node.gate)
+
+
+def _find_all(spec: GraphSpec, names: Names, faults: list[Fault]) -> dict[str, Found]:
+    founds = {}
+    for path, task in tasks(spec):
+        found = find(path, task, names, faults)
+        if found is not None:
+            founds[path] = found
+        if task.run_in == "process":
+            told = "run_in='process' is not offered for this step; use 'thread' or 'auto'"
+            faults.append(Fault(path, "run_in", told))
+    return founds
+
+
+def _link(flow: FlowSpec, nodes: dict[str, Node]) -> None:
+    for name, onward in rules.children(flow).items():
+        node = nodes[name]
+        node.children = tuple(nodes[child] for child in onward)
+        node.outlets = {child: nodes[child] for child in onward}
+        chooses = hasattr(node.owner, "select_outlets")
+        node.only_child = node.children[0] if len(onward) == 1 and not chooses else None
+        step = flow.steps[name]
+        handler = step.on_error or ("" if isinstance(step, ErrorStepSpec) else flow.on_error)
+        node.on_error = nodes[handler] if handler and handler != name else None
+        node.catches = isinstance(step, ErrorStepSpec) and not onward
+    changed = True
+    while changed:
+        changed = False
+        for node in nodes.values():
+            handled = () if node.on_error is None else node.on_error.children
+            able = node.responds or any(child.can_answer for child in (*node.children, *handled))
+            if able and not node.can_answer:
+                node.can_answer = changed = True
+
+
+def load(node: Node, load_mode: str) -> list[Fault]:
+    """Call a step's ``post_init``, where it has one, and return what went wrong."""
+    post_init: Callable[..., Any] | None = getattr(node.owner, "post_init", None)
+    if post_init is None:
+        return []
+    try:
+        if is_async(post_init):
+            raise TypeError("post_init cannot be async")
+        post_init(load_mode)
+    except GraphError as error:
+        return list(error.faults)
+    except Exception as error:
+        return [Fault(node.path, "load", f"{type(error).__name__}: {error}" if str(error) else repr(error))]
+    return []
+
+
+def release(node: Node, context: Context) -> None:
+    """Call a step's ``close``, where it has one."""
+    close: Callable[[], Any] | None = getattr(node.owner, "close", None)
+    if close is None or isinstance(node.owner, type):
+        return
+    try:
+        close()
+    except Exception as error:
+        context.logger.warning(f"step '{node.path}' could not be closed: {type(error).__name__}: {error}")

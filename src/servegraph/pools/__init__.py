@@ -1,0 +1,1 @@
+"""HELP OUT: threads shared by all that need them."""

@@ -1,0 +1,273 @@
+"""One graph, ready for events: admits them, keeps their deadlines, answers each, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from time import monotonic
+from typing import Any
+
+from servegraph.context import Context
+from servegraph.engine import drive
+from servegraph.engine.gate import Gate
+from servegraph.engine.names import Names
+from servegraph.engine.node import Node, Place
+from servegraph.engine.plan import Plan
+from servegraph.engine.routes import LiveRoutes
+from servegraph.engine.run import FOREVER, Failure, Run, report
+from servegraph.engine.walk import begin
+from servegraph.errors import DeadlineExceeded, EventError, GraphError, NotReady, Overloaded, nearest
+from servegraph.events import Event, Response
+from servegraph.pools.loop import LoopThread
+from servegraph.pools.threads import shared_threads
+from servegraph.serve.answers import answer_of, error_response
+from servegraph.serve.deadlines import Deadlines
+from servegraph.serve.settings import Settings
+from servegraph.wire.bodies import read_body
+
+
+class Server:
+    """A graph with limits, behind any number of doors.
+
+    ``handle`` is awaited on one event loop and runs many events at once; ``call`` does the work on the calling
+    thread, for plans that allow it (``calls``). Neither raises for a bad event: every failure is a Response.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings | None = None,
+        *,
+        names: Names | None = None,
+        calling: bool = False,
+        load_mode: str = "sync",
+        default_content_type: str = "",
+        default_class: str = "",
+    ) -> None:
+        """Serve a plan; with ``calling``, by ``call`` on the callers' threads where the plan allows it."""
+        self.plan = plan
+        self.settings = settings or Settings()
+        self.ready = False
+        self.calls = calling and plan.plain
+        self._names = names or Names()
+        self._load_mode = load_mode
+        self._default_content_type = default_content_type
+        self._default_class = default_class
+        self._gate = Gate(self.settings.max_in_flight)
+        self._deadlines = Deadlines()
+        self._driver = drive.Driver(shared_threads(), plan.ordered)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lock = threading.Lock()
+        self._loop_thread = LoopThread()
+        self._controls: dict[str, LiveRoutes] = {}
+        self._closed = False
+        if self.calls:
+            for node in plan.everything():
+                self._settle_calling(node)
+        plan.context.server = self
+
+    @property
+    def context(self) -> Context:
+        """What the steps see of this server."""
+        return self.plan.context
+
+    @property
+    def in_flight(self) -> int:
+        """How many events are being worked on."""
+        return self._gate.busy
+
+    async def start(self) -> None:
+        """Load what the steps need; raises GraphError with everything that failed."""
+        await self._driver.threads.run(self.plan.start, self._load_mode)
+        self.ready = True
+
+    def start_calling(self) -> None:
+        """Load what the steps need, on the calling thread."""
+        self.plan.start(self._load_mode)
+        self.ready = True
+
+    async def handle(self, event: Event) -> Response:
+        """Return the answer to one event. Cancelling this abandons the event: no further step of it starts."""
+        if self._closed:
+            return error_response(event, NotReady("the server has stopped"))
+        if not self._gate.try_enter():
+            refused = await self._wait_for_turn(event)
+            if refused is not None:
+                return refused
+        try:
+            run = self._run(event)
+        except EventError as error:
+            self._gate.leave()
+            report(self.context, "", event, error)
+            return error_response(event, error)
+        walk = begin(run, self.plan.starts)
+        try:
+            command = walk.send(None)
+        except StopIteration:
+            self._gate.leave()
+            return answer_of(run)
+        if self.plan.detached:
+            return await self._answer_and_go_on(run, walk, command)
+        return await self._answer_at_the_end(run, walk, command)
+
+    def call(self, event: Event) -> Response:
+        """Return the answer to one event; all its work is done, on this thread, when the call returns."""
+        with self._lock:
+            admitted = not self._closed and self._gate.try_enter()
+        if not admitted:
+            full = f"{self.settings.max_in_flight} events are in flight already"
+            return error_response(event, NotReady("the server has stopped") if self._closed else Overloaded(full))
+        try:
+            run = self._run(event)
+            drive.call(begin(run, self.plan.starts), self._loop_thread.run)
+            return answer_of(run)
+        except EventError as error:
+            report(self.context, "", event, error)
+            return error_response(event, error)
+        finally:
+            with self._lock:
+                self._gate.leave()
+
+    async def wait_for_completion(self) -> None:
+        """Wait until no event is being worked on any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def drain(self) -> None:
+        """Say that no more events should come, and wait (``drain_timeout`` at most) for those that are here."""
+        self.ready = False
+        until = monotonic() + self.settings.drain_timeout
+        while self._gate.busy and monotonic() < until:
+            await asyncio.sleep(0.005)
+        if self._gate.busy:
+            self.context.logger.warning(
+                f"{self._gate.busy} events were still running after {self.settings.drain_timeout:g} s and are abandoned"
+            )
+
+    async def stop(self) -> None:
+        """Abandon what still runs and close the steps."""
+        self.ready = False
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+        self._deadlines.close()
+        await self._driver.threads.run(self.plan.close)
+
+    def stop_calling(self) -> None:
+        """Close the steps, on the calling thread."""
+        self.ready = False
+        self._closed = True
+        self.plan.close()
+        self._loop_thread.close()
+
+    def control(self, router: str = "") -> LiveRoutes:
+        """Return what changes the routes of a router while it serves; the graph's only router needs no name."""
+        routers = [name for name, node in self.plan.nodes.items() if node.router is not None]
+        if not router:
+            if len(routers) != 1:
+                raise GraphError(f"the graph has {len(routers)} routers: name one of {', '.join(routers) or 'none'}")
+            router = routers[0]
+        if router not in routers:
+            raise GraphError(
+                f"there is no router '{router}', there are: {', '.join(routers)}{nearest(router, routers)}"
+            )
+        if router not in self._controls:
+            settle: Callable[[Node], None] = self._settle_calling if self.calls else _settle_awaiting
+            self._controls[router] = LiveRoutes(self.plan, router, self._names, settle, self._default_class)
+        return self._controls[router]
+
+    def _run(self, event: Event) -> Run:
+        body = event.body
+        if type(body) is bytes or type(body) is str:
+            event.content_type = event.content_type or self._default_content_type
+            event.body = read_body(body, event.content_type)
+        if not event.deadline:
+            event.deadline = monotonic() + self.settings.request_timeout
+        answers = self.plan.answers
+        return Run(event, answers, FOREVER if answers == "receipt" else event.deadline, self.plan.context)
+
+    async def _wait_for_turn(self, event: Event) -> Response | None:
+        if self._gate.waiting >= self.settings.max_waiting:
+            told = f"{self._gate.busy} events are in flight and {self._gate.waiting} wait already"
+            return error_response(event, Overloaded(told))
+        try:
+            async with asyncio.timeout(self.settings.request_timeout):
+                await self._gate.enter()
+        except TimeoutError:
+            return error_response(event, DeadlineExceeded("the time was used up waiting for a turn"))
+        return None
+
+    async def _answer_at_the_end(self, run: Run, walk: Generator[Any, Any, Any], command: Any) -> Response:
+        """Finish a walk in the caller's task: nothing goes on behind the answer."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._deadlines.add(run, run.deadline, lambda: self._expire(run, task))
+        try:
+            await self._driver.go_on(walk, command)
+        except asyncio.CancelledError:
+            if run.failure is None or not isinstance(run.failure.error, DeadlineExceeded):
+                raise
+            task.uncancel()
+        finally:
+            self._deadlines.remove(run)
+            self._gate.leave()
+        return answer_of(run)
+
+    async def _answer_and_go_on(self, run: Run, walk: Generator[Any, Any, Any], command: Any) -> Response:
+        """Finish a walk in a task of its own, and answer as soon as there is an answer."""
+        task = asyncio.create_task(self._driver.go_on(walk, command))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(run, done))
+        if run.answers == "receipt" or run.answered:
+            return answer_of(run)
+        run.waiter = asyncio.get_running_loop().create_future()
+        self._deadlines.add(run, run.deadline, lambda: self._expire(run, task))
+        try:
+            await run.waiter
+        except asyncio.CancelledError:
+            if not run.answered:
+                task.cancel()
+            raise
+        finally:
+            self._deadlines.remove(run)
+        return answer_of(run)
+
+    def _ended(self, run: Run, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._gate.leave()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            run.failed(self.plan.starts[0], run.event, error, hope=not run.answered)
+        if not run.answered:
+            run.settle()
+
+    def _expire(self, run: Run, task: asyncio.Task[Any]) -> None:
+        if run.answered:
+            return
+        where = run.at.path if run.at is not None else ""
+        seconds = self.settings.request_timeout
+        error = DeadlineExceeded(f"no answer in time (request_timeout is {seconds:g} s)")
+        run.answer, run.failure = None, Failure(where, run.event, error)
+        report(self.context, where, run.event, error)
+        run.settle()
+        task.cancel()
+
+    def _settle_calling(self, node: Node) -> None:
+        node.place = Place.INLINE
+        if node.gate is not None:
+            node.call = _locked(node.call, node.gate.lock)
+
+
+def _settle_awaiting(node: Node) -> None:
+    """Leave a new node where its own options put it."""
+
+
+def _locked(call: Callable[[Event], Any], lock: AbstractContextManager[Any]) -> Callable[[Event], Any]:
+    def locked(event: Event) -> Any:
+        with lock:
+            return call(event)
+
+    return locked
