@@ -146,6 +146,7 @@ def _keywords(
                 keywords[key[1:]] = names.callable(value) if isinstance(value, str) else value
             except LookupError as error:
                 faults.append(Fault(found.path, "handler", f"{key}: {error.args[0]}"))
+                return keywords
         else:
             known = [name for name in parameters if name != "self"]
             hint = nearest(key, [*known, *_STEP_OPTIONS])
@@ -216,7 +217,7 @@ def _check_method(found: Found, cls: type, faults: list[Fault]) -> None:
     if handler and not hasattr(cls, handler):
         hint = nearest(handler, methods)
         faults.append(Fault(found.path, "handler", f"{cls.__name__} has no method '{handler}'{hint}"))
-    elif not handler and not any(hasattr(cls, each) for each in ("do", "do_event", "__call__", "select_outlets")):
+    elif not handler and not any(_offers(cls, each) for each in ("do", "do_event", "__call__", "select_outlets")):
         told = f"{cls.__name__} has neither do(body) nor do_event(event); name the method to run with handler="
         faults.append(Fault(found.path, "handler", told))
         return
@@ -229,6 +230,11 @@ def _check_method(found: Found, cls: type, faults: list[Fault]) -> None:
     if whole and not takes and (found.spec.input_path or found.spec.result_path):
         told = f"{cls.__name__} gets the whole event, so input_path and result_path have nothing to work on"
         faults.append(Fault(found.path, "path", told))
+
+
+def _offers(cls: type, method: str) -> bool:
+    # Asking the class itself would find the method by which classes are called.
+    return any(method in vars(each) for each in cls.__mro__)
 
 
 def _method(instance: Any, spec: TaskSpec) -> tuple[Callable[..., Any], bool]:

@@ -1,4 +1,4 @@
-"""One call shape for all steps: ``call(event)`` returns the event, ``DROP``, ``Many``, ``Chosen`` or something to await."""
+"""One call shape for all steps: ``call(event)`` returns the event, or what else shall become of it."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Node:
             self.place = Place.ELSEWHERE
 
     def promote(self) -> None:
-        """Run inline from now on if the calls so far were quick and none is running in a thread that excludes others."""
+        """Run inline from now on if the calls so far were quick, and none that excludes others is still in a thread."""
         proven = self.quick_calls >= QUICK_CALLS and self.run_in == "auto" and not self.is_async
         if proven and self.timeout is None and (self.gate is None or not self.gate.busy):
             self.place = Place.PROVEN

@@ -11,7 +11,7 @@ from servegraph.errors import EventError, status_of
 from servegraph.events import Event
 
 Answers: TypeAlias = Literal["responder", "last", "receipt"]
-"""Who answers: the responder; the step that ends last (sync engine without responder); nobody (a receipt with the id)."""
+"""Who answers: the responder, the step that ends last (sync engine without responder), nobody (a receipt)."""
 
 FOREVER: Final = float("inf")
 
@@ -75,7 +75,7 @@ class Run:
             self.reply(event)
 
     def failed(self, node: Node, event: Event, error: BaseException, hope: bool) -> None:
-        """Note that an event failed for good in a node: log it once, tell the error stream, answer if nobody else can."""
+        """Note that an event failed for good in a node: log it, tell the error stream, answer if nobody else can."""
         event.error, event.origin_state = error, node.path
         report(self.context, node.path, event, error)
         if self.answers == "last":
