@@ -42,6 +42,47 @@ class Router(Protocol):
         ...
 
 
+class Joint(Protocol):
+    """A step where the parts of one event meet: it is asked once no other part can come."""
+
+    def join(self, event: Event, parts: Sequence[Event], /) -> Any:
+        """Return the event that goes on, given the parts in the order of ``after`` (empty for an empty stream)."""
+        ...
+
+
+class Held(Protocol):
+    """An event that a step holds; its caller waits for what becomes of it."""
+
+    @property
+    def event(self) -> Event:
+        """The event as it entered the step."""
+        ...
+
+
+class Emit(Protocol):
+    """Lets an event go on that is made of events held so far; call it on the event loop."""
+
+    def __call__(self, event: Event, held: Sequence[Any], /) -> None:
+        """Go on; the answer is dealt out to the callers of those held, by position where it is a list as long."""
+        ...
+
+
+class Holder(Protocol):
+    """A step that keeps events until others have come, or time has passed. All its methods run on the event loop."""
+
+    def start(self, emit: Emit, /) -> None:
+        """Take what lets events go on."""
+        ...
+
+    def take(self, held: Any, /) -> None:
+        """Hold one event (see Held)."""
+        ...
+
+    def flush(self) -> None:
+        """Let everything go on that is still held: no more events come for now."""
+        ...
+
+
 class Lookup(Protocol):
     """Finds an object by the name a graph gives it."""
 

@@ -21,6 +21,8 @@ DEFAULT_ROUTER: Final = "mlrun.serving.ModelRouter"
 _INJECTED: Final = ("name", "context", "input_path", "result_path", "full_event")
 # Options of any step that belong to the constructor when it names them, otherwise to the engine.
 OPTIONS: Final = ("timeout", "retries", "backoff_factor", "max_in_flight")
+# What makes a class a step, the first that it has: how it is called, or what becomes of events that come to it.
+_METHODS: Final = ("do_event", "do", "join", "take", "select_outlets", "__call__")
 _STEP_OPTIONS: Final = (*_INJECTED, *OPTIONS, "handler", "function", "run_in", "class_name")
 
 
@@ -80,6 +82,8 @@ def build(found: Found, context: Context) -> Bound:
         except Exception as error:
             told = f"{type(error).__name__}: {error}"
             raise GraphError(f"{found.cls.__name__} could not be built: {told}", found.path, "init") from error
+    else:
+        _introduce(found, context)
     call, whole = _method(instance, spec)
     return Bound(
         owner=instance,
@@ -217,7 +221,7 @@ def _check_method(found: Found, cls: type, faults: list[Fault]) -> None:
     if handler and not hasattr(cls, handler):
         hint = nearest(handler, methods)
         faults.append(Fault(found.path, "handler", f"{cls.__name__} has no method '{handler}'{hint}"))
-    elif not handler and not any(_offers(cls, each) for each in ("do", "do_event", "__call__", "select_outlets")):
+    elif not handler and not any(_offers(cls, each) for each in _METHODS):
         told = f"{cls.__name__} has neither do(body) nor do_event(event); name the method to run with handler="
         faults.append(Fault(found.path, "handler", told))
         return
@@ -237,6 +241,13 @@ def _offers(cls: type, method: str) -> bool:
     return any(method in vars(each) for each in cls.__mro__)
 
 
+def _introduce(found: Found, context: Context) -> None:
+    """Tell a live instance its name and context, as a constructor would have been told."""
+    for key, value in (("name", found.path.rpartition("/")[2]), ("context", context)):
+        if getattr(found.instance, key, value) in (None, ""):
+            setattr(found.instance, key, value)
+
+
 def _method(instance: Any, spec: TaskSpec) -> tuple[Callable[..., Any], bool]:
     if spec.handler:
         return getattr(instance, spec.handler), bool(spec.full_event)
@@ -248,7 +259,7 @@ def _method(instance: Any, spec: TaskSpec) -> tuple[Callable[..., Any], bool]:
         return instance.do, bool(spec.full_event)
     if callable(instance):
         return instance, bool(spec.full_event)
-    return _unchanged, bool(spec.full_event)  # a class that only chooses, by select_outlets
+    return _unchanged, bool(spec.full_event)  # it joins, holds or chooses, and leaves the body as it is
 
 
 def _unchanged(body: Any) -> Any:

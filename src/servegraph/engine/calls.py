@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final, TypeAlias
 
-from servegraph.bodies import get_path, set_path
+from servegraph.bodies import copy_body, get_path, set_path
 from servegraph.engine.bind import Bound, is_async
 from servegraph.errors import StepError
 from servegraph.events import DROP, Event, Many, Response
@@ -17,7 +17,8 @@ Path: TypeAlias = tuple[str, ...]
 
 AWAITABLE: Final[frozenset[type]] = frozenset({CoroutineType, asyncio.Future, asyncio.Task})
 """What a step may return for the engine to await, told by type because asking by attribute costs more per event."""
-_SPECIAL: Final[frozenset[type]] = AWAITABLE | {type(DROP), Many}
+_STREAMS: Final[frozenset[type]] = frozenset({GeneratorType, AsyncGeneratorType})
+_SPECIAL: Final[frozenset[type]] = AWAITABLE | _STREAMS | {type(DROP), Many}
 
 
 class Chosen:
@@ -39,6 +40,23 @@ class Stop:
     def __init__(self, event: Event) -> None:
         """Take the event as it left the step."""
         self.event = event
+
+
+class Stream:
+    """What a step yields, chunk by chunk: the following steps run for each chunk."""
+
+    __slots__ = ("_store", "iterator")
+
+    def __init__(self, iterator: Any, store: Callable[[Event, Any], Event]) -> None:
+        """Take the generator, and how a chunk becomes (part of) a body."""
+        self.iterator = iterator
+        self._store = store
+
+    def chunk(self, event: Event, item: Any) -> Event:
+        """Return the event of one chunk of an event's stream."""
+        body = event.body if self._store is _replace else copy_body(event.body)
+        chunk: Event = self._store(event.branch(body), item)
+        return chunk
 
 
 def make_call(bound: Bound, input_path: Path, result_path: Path) -> Call:
@@ -153,12 +171,14 @@ def _settle(event: Event, result: Any, store: _Store) -> Any:
         return result
     if type(result) in AWAITABLE:
         return _finish(event, result, store)
+    if type(result) in _STREAMS:
+        return Stream(result, store)
     return store(event, result)
 
 
 async def _finish(event: Event, result: Awaitable[Any], store: _Store) -> Any:
     done = await result
-    return done if done is DROP or type(done) is Many else store(event, done)
+    return _settle(event, done, store)
 
 
 def _replace(event: Event, result: Any) -> Event:
@@ -186,15 +206,3 @@ def _as_event(event: Event, result: Any) -> Any:
         f"a step that gets the whole event must return the event, not {type(result).__name__}; "
         "set event.body and return event, or leave out full_event"
     )
-
-
-def later(call: Call) -> Callable[[Event], Coroutine[Any, Any, Any]]:
-    """Return a call that is always awaited, whatever the step turns out to return."""
-
-    async def awaited(event: Event) -> Any:
-        out = call(event)
-        while type(out) in AWAITABLE:
-            out = await out
-        return out
-
-    return awaited

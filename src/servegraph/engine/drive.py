@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
 from servegraph.engine.calls import AWAITABLE
-from servegraph.engine.node import Node
-from servegraph.engine.walk import Fork, Gather
+from servegraph.engine.node import Node, Place
+from servegraph.engine.commands import END, Fork, Gather, Next
 from servegraph.errors import DeadlineExceeded
 from servegraph.events import Event
 from servegraph.pools.threads import ThreadPool
@@ -43,6 +43,9 @@ def _called(command: Any, wait: Await) -> Any:
     if type(command) is tuple:
         node, event = command
         return wait(attempt(node, event, None))
+    if type(command) is Next:
+        iterator = command.iterator
+        return wait(_awaited(anext(iterator, END))) if hasattr(iterator, "__anext__") else next(iterator, END)
     return wait(_awaited(command))
 
 
@@ -98,7 +101,18 @@ class Driver:
             return await self._fork(command.walks)
         if type(command) is Gather:
             return await self._gather(command.calls)
+        if type(command) is Next:
+            return await self._next(command.node, command.iterator)
         return await command
+
+    async def _next(self, node: Node, iterator: Any) -> Any:
+        if hasattr(iterator, "__anext__"):
+            return await anext(iterator, END)
+        if node.place != Place.ELSEWHERE:
+            return node.timed(next, iterator, END)
+        item = await self.threads.run(node.timed, next, iterator, END)
+        node.promote()
+        return item
 
     async def _fork(self, walks: list[Any]) -> None:
         if self.ordered:
@@ -135,6 +149,18 @@ async def _kept(work: Coroutine[Any, Any, Any]) -> Any:
 
 async def attempt(node: Node, event: Event, threads: ThreadPool | None) -> Any:
     """Call a node as often as its ``retries`` allow, each time within its ``timeout``."""
+    if node.line is None:
+        return await _tried(node, event, threads)
+    place = node.line.join()
+    try:
+        out = await _tried(node, event, threads)
+        await node.line.wait(place)
+        return out
+    finally:
+        node.line.go(place)
+
+
+async def _tried(node: Node, event: Event, threads: ThreadPool | None) -> Any:
     if node.timeout is None and not node.retries:
         return await _once(node, event, threads)
     entered = event.body
@@ -167,7 +193,7 @@ async def _once(node: Node, event: Event, threads: ThreadPool | None) -> Any:
             if gate is not None:
                 gate.leave()
     # A call that is abandoned still holds its place until it has really ended.
-    out = await threads.run(node.timed, event, after=gate.leave if gate is not None else None)
+    out = await threads.run(node.timed, node.call, event, after=gate.leave if gate is not None else None)
     node.promote()
     while type(out) in AWAITABLE:
         out = await out

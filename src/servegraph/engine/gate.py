@@ -57,3 +57,36 @@ class Gate:
                 turn.set_result(None)  # the place passes on: busy stays
                 return
         self.busy -= 1
+
+
+class Line:
+    """Lets events leave a step in the order in which they came, whenever each is done."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        """Start with nobody in line."""
+        self._last: asyncio.Future[None] | None = None
+
+    def join(self) -> tuple[asyncio.Future[None] | None, asyncio.Future[None]]:
+        """Take a place at the end; the result goes to ``wait`` and then to ``go``."""
+        before, mine = self._last, asyncio.get_running_loop().create_future()
+        self._last = mine
+        return before, mine
+
+    @staticmethod
+    async def wait(place: tuple[asyncio.Future[None] | None, asyncio.Future[None]]) -> None:
+        """Wait until all who came before have gone."""
+        before = place[0]
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+
+    @staticmethod
+    def go(place: tuple[asyncio.Future[None] | None, asyncio.Future[None]]) -> None:
+        """Leave the line; who came next goes when those before this one have gone, too."""
+        before, mine = place
+        if before is None or before.done():
+            if not mine.done():
+                mine.set_result(None)
+        else:
+            before.add_done_callback(lambda _: None if mine.done() else mine.set_result(None))

@@ -8,8 +8,7 @@ from time import monotonic as clock
 from typing import Any, Final
 
 from servegraph.engine.calls import Call
-from servegraph.engine.gate import Gate
-from servegraph.events import Event
+from servegraph.engine.gate import Gate, Line
 
 QUICK_SECONDS: Final = 200e-6
 """A call below this counts towards running inline (R4)."""
@@ -33,8 +32,9 @@ class Node:
     """One step of a plan; its links are set once, after all nodes are made."""
 
     __slots__ = (
-        "backoff", "call", "can_answer", "catches", "children", "gate", "is_async", "on_error", "only_child",
-        "outlets", "owner", "path", "place", "quick_calls", "responds", "retries", "router", "run_in", "timeout",
+        "arrive", "backoff", "call", "can_answer", "catches", "children", "gate", "is_async", "joint", "leads", "line",
+        "on_error", "only_child", "outlets", "owner", "path", "place", "places", "quick_calls", "responds", "retries",
+        "router", "run_in", "streams", "timeout",
     )  # fmt: skip
 
     def __init__(self, path: str, call: Call) -> None:
@@ -58,6 +58,12 @@ class Node:
         self.responds = False
         self.catches = False
         self.can_answer = False
+        self.arrive: Callable[..., Any] | None = None
+        self.joint: Callable[..., Any] = call
+        self.streams = True
+        self.leads: tuple[Node, ...] = ()
+        self.places: Mapping[str, int] = {}
+        self.line: Line | None = None
 
     @property
     def plain(self) -> bool:
@@ -65,11 +71,11 @@ class Node:
         unlimited = self.timeout is None and not self.retries
         return unlimited and not self.is_async and self.run_in in ("auto", "loop")
 
-    def timed(self, event: Event) -> Any:
-        """Make the call and take note of how long it took."""
+    def timed(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Make a call of this step and take note of how long it took."""
         before = clock()
         try:
-            return self.call(event)
+            return call(*args)
         finally:
             self.judge(clock() - before)
 
@@ -116,6 +122,9 @@ class RouteView(Mapping[str, object]):
 
     def __iter__(self) -> Any:
         return iter(self._routes.nodes)
+
+    def __contains__(self, name: object) -> bool:  # the inherited one costs more, on every event
+        return name in self._routes.nodes
 
     def __len__(self) -> int:
         return len(self._routes.nodes)

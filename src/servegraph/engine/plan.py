@@ -9,13 +9,14 @@ from servegraph.bodies import split_path
 from servegraph.context import Context
 from servegraph.engine.bind import Bound, Found, build, find, is_async
 from servegraph.engine.calls import make_call
-from servegraph.engine.gate import Gate
+from servegraph.engine.gate import Gate, Line
+from servegraph.engine.link import holds, joins, link, spread, stream
 from servegraph.engine.names import Names
 from servegraph.engine.node import Node, Place, Routes, RouteView
 from servegraph.engine.run import Answers
 from servegraph.errors import Fault, GraphError
 from servegraph.graph import rules
-from servegraph.graph.spec import ErrorStepSpec, FlowSpec, GraphSpec, TaskSpec, as_flow, tasks
+from servegraph.graph.spec import FlowSpec, GraphSpec, TaskSpec, as_flow, tasks
 
 _NO_PATH: Final[tuple[str, ...]] = ()
 
@@ -33,13 +34,17 @@ class Plan:
         self.nodes = nodes
         self.context = context
         self.ordered = ordered
-        _link(flow, nodes)
+        link(flow, nodes)
         self.starts = tuple(nodes[name] for name in rules.starts(flow))
         responds = any(node.responds for node in nodes.values())
         self.answers: Answers = "responder" if responds else "last" if ordered else "receipt"
+        spread(nodes, self.answers)
+        stream(nodes)
+        self.joints = any(joins(node) for node in nodes.values())
+        self.holders = tuple(node for node in nodes.values() if holds(node))
         branches = len(self.starts) > 1 or any(len(node.children) > 1 for node in nodes.values())
         behind = any(node.responds and node.children for node in nodes.values())
-        self.detached = not ordered and (not responds or branches or behind)
+        self.detached = bool(self.holders) or (not ordered and (not responds or branches or behind))
 
     @property
     def plain(self) -> bool:
@@ -157,29 +162,8 @@ def _find_all(spec: GraphSpec, names: Names, faults: list[Fault]) -> dict[str, F
             founds[path] = found
         if task.run_in == "process":
             told = "run_in='process' is not offered for this step; use 'thread' or 'auto'"
-            faults.append(Fault(path, "run_in", told))
+            faults.append(Fault(path, "run-in", told))
     return founds
-
-
-def _link(flow: FlowSpec, nodes: dict[str, Node]) -> None:
-    for name, onward in rules.children(flow).items():
-        node = nodes[name]
-        node.children = tuple(nodes[child] for child in onward)
-        node.outlets = {child: nodes[child] for child in onward}
-        chooses = hasattr(node.owner, "select_outlets")
-        node.only_child = node.children[0] if len(onward) == 1 and not chooses else None
-        step = flow.steps[name]
-        handler = step.on_error or ("" if isinstance(step, ErrorStepSpec) else flow.on_error)
-        node.on_error = nodes[handler] if handler and handler != name else None
-        node.catches = isinstance(step, ErrorStepSpec) and not onward
-    changed = True
-    while changed:
-        changed = False
-        for node in nodes.values():
-            handled = () if node.on_error is None else node.on_error.children
-            able = node.responds or any(child.can_answer for child in (*node.children, *handled))
-            if able and not node.can_answer:
-                node.can_answer = changed = True
 
 
 def load(node: Node, load_mode: str) -> list[Fault]:

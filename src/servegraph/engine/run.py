@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
+from servegraph.bodies import copy_body
 from servegraph.context import Context
+from servegraph.engine.joints import Gathered, Joints, Ticket
 from servegraph.engine.node import Node
 from servegraph.errors import EventError, status_of
-from servegraph.events import Event
+from servegraph.events import Event, Response
 
 Answers: TypeAlias = Literal["responder", "last", "receipt"]
 """Who answers: the responder, the step that ends last (sync engine without responder), nobody (a receipt)."""
 
 FOREVER: Final = float("inf")
+
+
+HELD: Final = object()
+"""What stands for an event that waits in a step for others: its walk goes no further."""
 
 
 class Failure:
@@ -31,13 +38,17 @@ class Failure:
 class Run:
     """One event's way through a plan.
 
-    ``hopes`` counts the walks that can still reach the responder. When the last of them ends without an answer, the
-    answer is the failure that stopped it, or empty.
+    ``hopes`` counts the walks that can still reach the responder (in ``last``, all walks). When the last of them ends
+    without an answer, the answer is the failure that stopped it, or empty. ``held`` counts the parts of this event
+    that wait in a step for other events.
     """
 
-    __slots__ = ("answer", "answered", "answers", "at", "context", "deadline", "event", "failure", "hopes", "waiter")
+    __slots__ = (
+        "answer", "answered", "answers", "at", "context", "deadline", "event", "failure", "held", "hopes", "joints",
+        "let_go", "waiter",
+    )  # fmt: skip
 
-    def __init__(self, event: Event, answers: Answers, deadline: float, context: Context) -> None:
+    def __init__(self, event: Event, answers: Answers, deadline: float, context: Context, joints: bool = False) -> None:
         """Start with one hope: the walk from the start of the graph."""
         self.event = event
         self.answers: Answers = answers
@@ -47,8 +58,11 @@ class Run:
         self.failure: Failure | None = None
         self.answered = False
         self.hopes = 1
+        self.held = 0
         self.at: Node | None = None
+        self.joints = Joints() if joints else None
         self.waiter: asyncio.Future[None] | None = None
+        self.let_go: Callable[[], None] | None = None
 
     def reply(self, event: Event) -> None:
         """Answer the caller with the event that left the responder; the first answer counts."""
@@ -58,19 +72,20 @@ class Run:
 
     def ended(self, node: Node, event: Event | None, hope: bool) -> None:
         """Note that a walk came to its end; ``event`` is None where a step dropped it."""
-        if self.answers == "last":
-            if event is not None:
-                self.answer, self.failure = event, None
-        elif hope:
-            if event is not None and node.catches:
-                self.reply(event)
-            else:
-                self.lose()
+        if not hope:
+            return
+        if event is not None and self.answers == "last":
+            self.answer, self.failure = event, None
+        if event is not None and node.catches and self.answers == "responder":
+            self.reply(event)
+        else:
+            self.lose()
 
     def stopped(self, event: Event, hope: bool) -> None:
         """Note that a step answered for the rest of the graph, by setting ``event.terminated``."""
-        if self.answers == "last":
+        if hope and self.answers == "last":
             self.answer, self.failure = event, None
+            self.lose()
         elif hope:
             self.reply(event)
 
@@ -78,22 +93,43 @@ class Run:
         """Note that an event failed for good in a node: log it, tell the error stream, answer if nobody else can."""
         event.error, event.origin_state = error, node.path
         report(self.context, node.path, event, error)
-        if self.answers == "last":
-            self.answer, self.failure = None, Failure(node.path, event, error)
-        elif hope:
-            self.failure = self.failure or Failure(node.path, event, error)
-            self.lose()
-
-    def branched(self, hope: bool, hopes: int) -> None:
-        """Note that one walk became several, of which some can reach the responder."""
+        if self.joints is not None:
+            self.joints.fail(node)
         if hope:
-            self.hopes += hopes
-            self.lose()
+            self.fail(Failure(node.path, event, error))
 
-    def lose(self) -> None:
-        """Note that a walk can no longer reach the responder."""
-        self.hopes -= 1
-        if self.hopes == 0:
+    def fail(self, failure: Failure) -> None:
+        """Note a failure of a walk that could have answered."""
+        if self.answers == "last":
+            self.answer, self.failure = None, failure
+        else:
+            self.failure = self.failure or failure
+        self.lose()
+
+    def branched(self, hopes: int) -> None:
+        """Note that a walk that could answer became several, of which so many can."""
+        self.hopes += hopes
+        self.lose()
+
+    def gathered(self, gathered: Gathered, stream_hope: bool = False) -> bool:
+        """Note that the parts of this event go on as one; return whether that one may still reach the responder.
+
+        Parts of which one failed go nowhere: the failure is the answer.
+        """
+        if gathered.failed:
+            if gathered.hopes:
+                self.lose(gathered.hopes)
+            return False
+        if not gathered.tickets and stream_hope:
+            self.hopes += 1
+            return True
+        self.hopes -= max(0, gathered.hopes - 1)
+        return gathered.hopes > 0
+
+    def lose(self, hopes: int = 1) -> None:
+        """Note that walks can no longer reach the responder."""
+        self.hopes -= hopes
+        if self.hopes <= 0 and not self.answered:
             self.settle()
 
     def settle(self) -> None:
@@ -102,6 +138,91 @@ class Run:
         self.deadline = FOREVER
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
+
+    def hold(self) -> None:
+        """Note that a part of this event waits for other events."""
+        self.held += 1
+
+    def release(self) -> None:
+        """Note that what a part of this event waited for has been done."""
+        self.held -= 1
+        if self.held == 0 and self.let_go is not None:
+            self.let_go()
+
+
+class Held:
+    """A part of an event that waits in a step for other events: its run beside its ticket."""
+
+    __slots__ = ("run", "ticket")
+
+    def __init__(self, run: Run, ticket: Ticket) -> None:
+        """Take whose part it is."""
+        self.run = run
+        self.ticket = ticket
+
+    @property
+    def event(self) -> Event:
+        """The event as it entered the step."""
+        return self.ticket.event
+
+
+class JointRun(Run):
+    """Several events that go on as one, such as a batch; its answer is dealt out to their callers.
+
+    A list as long as the batch is dealt out by position, an event of the batch itself goes to its own caller, and
+    anything else goes whole to each.
+    """
+
+    __slots__ = ("_open",)
+
+    def __init__(self, event: Event, members: list[Held], joints: bool) -> None:
+        """Take the event that goes on, and those it was made of."""
+        first = members[0].run
+        hope = any(member.ticket.hope for member in members)
+        deadline = max((member.run.deadline for member in members), default=FOREVER)
+        super().__init__(event, first.answers if hope else "receipt", deadline, first.context, joints)
+        self._open = list(members)
+
+    def reply(self, event: Event) -> None:
+        """Answer the one member whose event this is, else every member that has no answer yet."""
+        own = [member for member in self._open if member.event is event]
+        if own:
+            self._open.remove(own[0])
+            _tell(own[0], event)
+        else:
+            self._deal(event.body)
+        if not self._open and not self.answered:
+            self.settle()
+
+    def settle(self) -> None:
+        """Tell the members that got no answer what became of them."""
+        super().settle()
+        if self.answer is not None:
+            self._deal(self.answer.body)
+        members, self._open = self._open, []
+        for member in members:
+            if member.ticket.hope and self.failure is not None:
+                member.run.fail(Failure(self.failure.step, member.event, self.failure.error))
+            elif member.ticket.hope:
+                member.run.lose()
+
+    def _deal(self, body: Any) -> None:
+        members, self._open = self._open, []
+        by_place = isinstance(body, list) and len(body) == len(members)
+        for place, member in enumerate(members):
+            own = body[place] if by_place else body if isinstance(body, Response) else copy_body(body)
+            _tell(member, member.event.branch(own))
+
+
+def _tell(member: Held, event: Event) -> None:
+    run = member.run
+    if not member.ticket.hope:
+        return
+    if run.answers == "last":
+        run.answer, run.failure = event, None
+        run.lose()
+    else:
+        run.reply(event)
 
 
 def report(context: Context, step: str, event: Event, error: BaseException) -> None:

@@ -1,80 +1,68 @@
 """What happens to one event in a graph, with no I/O: the rules, written once as a generator and driven twice.
 
-A walk yields what it cannot do itself and is sent the result: ``(node, event)`` for a call that runs elsewhere, a
-``Fork`` of walks that go on side by side, a ``Gather`` of routes whose answers it needs, or something to await.
+A walk yields what it cannot do itself and is sent the result: ``(node, event)`` for a call that runs elsewhere, one of
+``engine.commands``, or something to await.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from time import monotonic as clock
-from typing import Any, TypeAlias
+from typing import Any
 
-from servegraph.engine.calls import AWAITABLE, Chosen, Stop
-from servegraph.engine.node import Node, Place, Routes
-from servegraph.engine.run import Run
-from servegraph.errors import DeadlineExceeded, EventError, StepError, nearest
-from servegraph.events import DROP, Event, Response
-
-Walk: TypeAlias = Generator[Any, Any, None]
-
-
-class Fork:
-    """Walks that go on side by side (or, in the sync engine, in this order)."""
-
-    __slots__ = ("walks",)
-
-    def __init__(self, walks: list[Walk]) -> None:
-        """Take the walks in the order of definition."""
-        self.walks = walks
-
-
-class Gather:
-    """Calls whose results are needed together; an exception is a result."""
-
-    __slots__ = ("calls",)
-
-    def __init__(self, calls: list[Generator[Any, Any, Event]]) -> None:
-        """Take the calls in order."""
-        self.calls = calls
-
-
-class _InRoute(Exception):
-    """A route of a router failed: the node and its error."""
-
-    def __init__(self, node: Node, error: BaseException) -> None:
-        super().__init__(node.path)
-        self.node = node
-        self.error = error
+from servegraph.engine.calls import AWAITABLE, Chosen, Stop, Stream
+from servegraph.engine.commands import END, Fork, Next, Walk
+from servegraph.engine.joints import Gathered
+from servegraph.engine.node import Node, Place
+from servegraph.engine.route import InRoute, copy_of, through
+from servegraph.engine.run import HELD, Run
+from servegraph.engine.stream import Chunks
+from servegraph.errors import DeadlineExceeded, StepError, nearest
+from servegraph.events import DROP, Event
 
 
 def begin(run: Run, starts: Sequence[Node]) -> Walk:
     """Return the walk of an event from the start of a graph."""
+    hope = run.answers != "receipt"
     if len(starts) == 1:
-        return walk(run, starts[0], run.event, True)
-    return _from_all(run, starts)
+        if run.joints is not None:
+            run.joints.enter(starts[0])
+        return walk(run, starts[0], run.event, hope)
+    return _from_all(run, starts, hope)
 
 
-def _from_all(run: Run, starts: Sequence[Node]) -> Walk:
+def _from_all(run: Run, starts: Sequence[Node], hope: bool) -> Walk:
     try:
-        walks = _branches(run, starts, [run.event], True)
+        walks = _branches(run, None, starts, [run.event], hope)
     except Exception as error:
-        run.failed(starts[0], run.event, error, True)
+        run.failed(starts[0], run.event, error, hope)
         return
     yield Fork(walks)
 
 
-def walk(run: Run, node: Node, event: Event, hope: bool) -> Walk:
-    """Take one event from a node to the end; ``hope`` says whether this walk may still reach the responder."""
+def walk(run: Run, node: Node, event: Event, hope: bool, came: Node | None = None, out: Any = None) -> Walk:
+    """Take one event from a node to the end; ``hope`` says whether this walk may still reach the responder.
+
+    ``came`` is the node before. A walk that begins in the middle of its node is given ``out``: what left the node
+    already (a chunk of a stream), or what has gathered at a joint.
+    """
     while True:
         now = clock()
         if now > run.deadline:
             run.failed(node, event, DeadlineExceeded(f"the time was used up before step '{node.path}'"), hope)
-            return
+            break
         entered = event.body
         try:
-            if node.router is not None:
-                out = yield from _through(run, node, event, node.router)
+            if out is None and node.arrive is not None:
+                out = node.arrive(run, node, event, hope, came)
+            if out is not None:
+                if out is HELD:
+                    return
+                if type(out) is Gathered:
+                    event, hope = out.event, run.gathered(out, hope)
+                    out = node.joint(out)
+            elif node.router is not None:
+                out = yield from through(run, node, event, node.router)
             elif node.place == Place.INLINE:
                 out = node.call(event)
             elif node.place == Place.PROVEN:
@@ -87,42 +75,61 @@ def walk(run: Run, node: Node, event: Event, hope: bool) -> Walk:
                 while type(out) in AWAITABLE:
                     out = yield out
                 if type(out) is not Event:
-                    yield from _unusual(run, node, out, hope)
-                    return
-            event = out
+                    if not (yield from _unusual(run, node, event, out, hope)):
+                        return
+                    run.ended(node, None, hope)
+                    break
+            event, out = out, None
         except (Exception, SystemExit) as error:
+            out = None
             failed_in, problem = _blame(node, error)
             event.body = entered
-            if node.on_error is None:
+            handler = node.on_error
+            if handler is None:
                 run.failed(failed_in, event, problem, hope)
-                return
+                break
             event.error, event.origin_state = problem, failed_in.path
-            node = node.on_error
+            if run.joints is not None and node.leads is not handler.leads:
+                yield from _resume(run, node, handler)
+            came, node = node, handler
             continue
         if node.responds and hope:
             hope = _reply(run, node, event)
-        if node.only_child is not None:
-            node = node.only_child
-        elif not node.children:
-            run.ended(node, event, hope)
-            return
-        else:
+        onward = node.only_child
+        if onward is None:
+            if not node.children:
+                run.ended(node, event, hope)
+                break
             try:
-                walks = _branches(run, node.children, [event], hope)
+                walks = _branches(run, node, node.children, [event], hope)
             except Exception as error:
                 run.failed(node, event, error, hope)
-                return
+                break
             yield Fork(walks)
             return
+        if run.joints is not None and node.leads is not onward.leads:
+            yield from _resume(run, node, onward)
+        came, node = node, onward
+    if run.joints is not None:
+        yield from _resume(run, node, None)
 
 
-def _blame(node: Node, error: BaseException) -> tuple[Node, Exception]:
-    """Return the node that failed and the error as its caller shall see it."""
-    if isinstance(error, _InRoute):
-        node, error = error.node, error.error
-    if isinstance(error, Exception):
-        return node, error
-    return node, StepError("the step called sys.exit()")
+def _resume(run: Run, node: Node, onward: Node | None) -> Walk:
+    """Let go on what waited at joints that a walk at this node can no longer reach."""
+    walks = _complete(run, node, onward)
+    if walks:
+        yield Fork(walks)
+
+
+def _complete(run: Run, node: Node, onward: Node | None) -> list[Walk]:
+    assert run.joints is not None
+    walks = []
+    for joint, gathered in run.joints.leave(node, onward):
+        if gathered.failed:
+            run.gathered(gathered)
+        else:
+            walks.append(walk(run, joint, gathered.event, joint.can_answer, None, gathered))
+    return walks
 
 
 def _reply(run: Run, node: Node, event: Event) -> bool:
@@ -131,44 +138,79 @@ def _reply(run: Run, node: Node, event: Event) -> bool:
     return False
 
 
-def _unusual(run: Run, node: Node, out: Any, hope: bool) -> Walk:
-    """Go on with what a step returned in place of its event: nothing, several events, or a choice of ways."""
+def _blame(node: Node, error: BaseException) -> tuple[Node, Exception]:
+    """Return the node that failed and the error as its caller shall see it."""
+    if isinstance(error, InRoute):
+        node, error = error.node, error.error
+    if isinstance(error, Exception):
+        return node, error
+    return node, StepError("the step called sys.exit()")
+
+
+def _unusual(run: Run, node: Node, event: Event, out: Any, hope: bool) -> Generator[Any, Any, bool]:
+    """Go on with what a step returned in place of its event; return whether the walk ends here without an event."""
     if out is DROP:
-        run.ended(node, None, hope)
-        return
+        return True
     if type(out) is Stop:
         run.stopped(out.event, hope)
-        return
+        return False
+    if type(out) is Stream:
+        return (yield from _stream(run, node, event, out, hope))
     events = [out.event] if type(out) is Chosen else list(out)
     ways = _chosen(node, out.names) if type(out) is Chosen else node.children
     if events and node.responds and hope:
         hope = _reply(run, node, events[0])
-    if not events or not ways:
-        ended = events[-1] if events and not node.children else None
-        run.ended(node, ended, hope)
-        return
-    yield Fork(_branches(run, ways, events, hope))
+    if events and ways:
+        yield Fork(_branches(run, node, ways, events, hope))
+        return False
+    if events and not node.children:
+        run.ended(node, events[-1], hope)
+        yield from _resume_if_any(run, node)
+        return False
+    return True
 
 
-def _branches(run: Run, ways: Sequence[Node], events: list[Event], hope: bool) -> list[Walk]:
+def _stream(run: Run, node: Node, event: Event, stream: Stream, hope: bool) -> Generator[Any, Any, bool]:
+    """Let the caller have the stream, or run the following steps for each chunk of it."""
+    if hope and node.streams and run.answers == "responder":
+        run.reply(event.branch(Chunks(run, node, event, stream, walk)))
+        yield from _resume_if_any(run, node)
+        return False
+    if run.joints is not None:
+        run.joints.expect(node, event, hope)
+    last: Event | None = None
+    while (item := (yield Next(node, stream.iterator))) is not END:
+        last = stream.chunk(event, item)
+        if run.joints is not None:
+            run.joints.enter(node)
+        if hope:
+            run.hopes += 1
+        yield Fork([walk(run, node, last, hope, None, last)])
+    yield from _resume_if_any(run, node)
+    run.ended(node, None, hope)
+    return False
+
+
+def _resume_if_any(run: Run, node: Node) -> Walk:
+    if run.joints is not None:
+        yield from _resume(run, node, None)
+
+
+def _branches(run: Run, node: Node | None, ways: Sequence[Node], events: list[Event], hope: bool) -> list[Walk]:
     """Return a walk for each event and each way; every walk but an event's last gets a copy of the body."""
     pairs: list[tuple[Node, Event]] = []
     for event in events:
-        copies = [_copy(event) for _ in ways[1:]]
+        copies = [copy_of(event) for _ in ways[1:]]
         pairs += zip(ways, [*copies, event], strict=True)
-    run.branched(hope, sum(way.can_answer for way, _ in pairs))
-    return [walk(run, way, event, hope and way.can_answer) for way, event in pairs]
-
-
-def _copy(event: Event) -> Event:
-    try:
-        return event.copy()
-    except Exception as error:
-        kind = type(event.body).__name__
-        raise StepError(
-            f"the body ({kind}) cannot be copied for the branches that follow: {error}; "
-            "give it a __deepcopy__, or make the steps after it one chain"
-        ) from error
+    if hope:
+        run.branched(sum(way.can_answer for way, _ in pairs))
+    walks = [walk(run, way, event, hope and way.can_answer, node) for way, event in pairs]
+    if run.joints is not None:
+        for way, _ in pairs:
+            run.joints.enter(way)
+        if node is not None:
+            walks += _complete(run, node, None)
+    return walks
 
 
 def _chosen(node: Node, names: Any) -> Sequence[Node]:
@@ -180,73 +222,9 @@ def _chosen(node: Node, names: Any) -> Sequence[Node]:
         way = node.outlets.get(name)
         if way is None:
             known = ", ".join(node.outlets) or "none"
-            raise StepError(
-                f"select_outlets chose '{name}', the steps after it are: {known}{nearest(name, node.outlets)}"
-            )
+            hint = nearest(name, node.outlets)
+            raise StepError(f"select_outlets chose '{name}', the steps after it are: {known}{hint}")
         ways.append(way)
     if len(set(wanted)) != len(wanted):
         raise StepError(f"select_outlets chose a step twice: {', '.join(wanted)}")
     return ways
-
-
-def _through(run: Run, node: Node, event: Event, routes: Routes) -> Generator[Any, Any, Any]:
-    """Run the routes a router selects and merge their answers."""
-    choice = yield from _called(run, node, event)
-    while type(choice) in AWAITABLE:
-        choice = yield choice
-    if type(choice) is str:
-        chosen = _route(routes, choice)
-        try:
-            answers: Mapping[str, Any] = {choice: (yield from _routed(run, chosen, event))}
-        except (Exception, SystemExit) as error:
-            raise _InRoute(chosen, error) from error
-    elif isinstance(choice, Event):
-        return Stop(choice) if choice.terminated else choice
-    elif isinstance(choice, Response):
-        event.body = choice
-        return event
-    else:
-        nodes = {name: _route(routes, name) for name in choice}
-        results = yield Gather([_routed(run, each, _copy(event)) for each in nodes.values()])
-        answers = dict(zip(nodes, results, strict=True))
-    merged = routes.merge(event, answers)
-    while type(merged) in AWAITABLE:
-        merged = yield merged
-    return Stop(merged) if merged.terminated else merged
-
-
-def _route(routes: Routes, name: str) -> Node:
-    try:
-        return routes.nodes[name]
-    except KeyError:
-        # Selected a moment ago, removed since: for the caller it is as if it had never been there.
-        gone: EventError = StepError(f"the router chose route '{name}', which it does not have")
-        gone.status_code = 404
-        raise gone from None
-
-
-def _routed(run: Run, node: Node, event: Event) -> Generator[Any, Any, Event]:
-    out = yield from _called(run, node, event)
-    while type(out) in AWAITABLE:
-        out = yield out
-    if type(out) is Event:
-        return out
-    if type(out) is Stop:
-        return out.event
-    if out is DROP:
-        event.body = None
-        return event
-    raise StepError(f"route '{node.path}' returned {type(out).__name__}: a route answers with one event")
-
-
-def _called(run: Run, node: Node, event: Event) -> Generator[Any, Any, Any]:
-    """Call a node where its place is."""
-    if node.place == Place.ELSEWHERE:
-        run.at = node
-        return (yield node, event)
-    if node.place == Place.INLINE:
-        return node.call(event)
-    before = clock()
-    out = node.call(event)
-    node.judge(clock() - before)
-    return out

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from servegraph.bodies import copy_body
 from servegraph.context import Context
+from servegraph.engine.stream import Chunks
 from servegraph.errors import ServerError
 from servegraph.events import MOCK, Event, Trigger
 from servegraph.pools.loop import LoopThread
@@ -85,6 +86,9 @@ class MockServer:
             event.__dict__["offset"] = offset
         server = self._server
         response = server.call(event) if server.calls else self._loop.run(server.handle(event))
+        if type(response.body) is Chunks and not server.calls:
+            chunks: Chunks = response.body
+            chunks.call = lambda walk: self._loop.run(server.drive(walk))
         if response.status_code >= 400:
             if silent:
                 return response

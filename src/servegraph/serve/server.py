@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any
@@ -16,8 +17,9 @@ from servegraph.engine.names import Names
 from servegraph.engine.node import Node, Place
 from servegraph.engine.plan import Plan
 from servegraph.engine.routes import LiveRoutes
-from servegraph.engine.run import FOREVER, Failure, Run, report
-from servegraph.engine.walk import begin
+from servegraph.engine.run import FOREVER, Failure, Held, JointRun, Run, report
+from servegraph.engine.stream import Chunks
+from servegraph.engine.walk import begin, walk
 from servegraph.errors import DeadlineExceeded, EventError, GraphError, NotReady, Overloaded, nearest
 from servegraph.events import Event, Response
 from servegraph.pools.loop import LoopThread
@@ -80,6 +82,8 @@ class Server:
 
     async def start(self) -> None:
         """Load what the steps need; raises GraphError with everything that failed."""
+        for node in self.plan.holders:
+            node.owner.start(functools.partial(self._emit, node))
         await self._driver.threads.run(self.plan.start, self._load_mode)
         self.ready = True
 
@@ -102,15 +106,14 @@ class Server:
             self._gate.leave()
             report(self.context, "", event, error)
             return error_response(event, error)
-        walk = begin(run, self.plan.starts)
+        going = begin(run, self.plan.starts)
         try:
-            command = walk.send(None)
+            command = going.send(None)
         except StopIteration:
-            self._gate.leave()
-            return answer_of(run)
+            return await self._finished(run)
         if self.plan.detached:
-            return await self._answer_and_go_on(run, walk, command)
-        return await self._answer_at_the_end(run, walk, command)
+            return await self._answer_and_go_on(run, going, command)
+        return await self._answer_at_the_end(run, going, command)
 
     def call(self, event: Event) -> Response:
         """Return the answer to one event; all its work is done, on this thread, when the call returns."""
@@ -122,7 +125,7 @@ class Server:
         try:
             run = self._run(event)
             drive.call(begin(run, self.plan.starts), self._loop_thread.run)
-            return answer_of(run)
+            return self._opened(run) if _is_stream(run) else answer_of(run)
         except EventError as error:
             report(self.context, "", event, error)
             return error_response(event, error)
@@ -130,10 +133,21 @@ class Server:
             with self._lock:
                 self._gate.leave()
 
+    async def drive(self, walk: Generator[Any, Any, Any]) -> Any:
+        """Drive a walk of this server's graph, such as the one that makes the next chunk of a stream."""
+        return await self._driver.drive(walk)
+
     async def wait_for_completion(self) -> None:
         """Wait until no event is being worked on any more."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while True:
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            for node in self.plan.holders:
+                node.owner.flush()
+                if self._tasks:
+                    break
+            else:
+                return
 
     async def drain(self) -> None:
         """Say that no more events should come, and wait (``drain_timeout`` at most) for those that are here."""
@@ -188,7 +202,8 @@ class Server:
         if not event.deadline:
             event.deadline = monotonic() + self.settings.request_timeout
         answers = self.plan.answers
-        return Run(event, answers, FOREVER if answers == "receipt" else event.deadline, self.plan.context)
+        deadline = FOREVER if answers == "receipt" else event.deadline
+        return Run(event, answers, deadline, self.plan.context, self.plan.joints)
 
     async def _wait_for_turn(self, event: Event) -> Response | None:
         if self._gate.waiting >= self.settings.max_waiting:
@@ -201,50 +216,136 @@ class Server:
             return error_response(event, DeadlineExceeded("the time was used up waiting for a turn"))
         return None
 
-    async def _answer_at_the_end(self, run: Run, walk: Generator[Any, Any, Any], command: Any) -> Response:
+    async def _finished(self, run: Run) -> Response:
+        """Answer an event whose walk ended without ever waiting."""
+        if run.held:
+            run.let_go = lambda: self._let_go(run)
+            return await self._wait(run, None)
+        if _is_stream(run):
+            return await self._stream(run)
+        self._gate.leave()
+        return answer_of(run)
+
+    async def _answer_at_the_end(self, run: Run, going: Generator[Any, Any, Any], command: Any) -> Response:
         """Finish a walk in the caller's task: nothing goes on behind the answer."""
         task = asyncio.current_task()
         assert task is not None
         self._deadlines.add(run, run.deadline, lambda: self._expire(run, task))
+        streaming = False
         try:
-            await self._driver.go_on(walk, command)
+            await self._driver.go_on(going, command)
+            streaming = _is_stream(run)
+            return await self._stream(run) if streaming else answer_of(run)
         except asyncio.CancelledError:
             if run.failure is None or not isinstance(run.failure.error, DeadlineExceeded):
                 raise
             task.uncancel()
+            return answer_of(run)
         finally:
             self._deadlines.remove(run)
-            self._gate.leave()
-        return answer_of(run)
+            if not streaming:
+                self._gate.leave()
 
-    async def _answer_and_go_on(self, run: Run, walk: Generator[Any, Any, Any], command: Any) -> Response:
+    async def _answer_and_go_on(self, run: Run, going: Generator[Any, Any, Any], command: Any) -> Response:
         """Finish a walk in a task of its own, and answer as soon as there is an answer."""
-        task = asyncio.create_task(self._driver.go_on(walk, command))
+        task = asyncio.create_task(self._driver.go_on(going, command))
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(run, done))
-        if run.answers == "receipt" or run.answered:
-            return answer_of(run)
-        run.waiter = asyncio.get_running_loop().create_future()
-        self._deadlines.add(run, run.deadline, lambda: self._expire(run, task))
-        try:
-            await run.waiter
-        except asyncio.CancelledError:
-            if not run.answered:
-                task.cancel()
-            raise
-        finally:
-            self._deadlines.remove(run)
+        return await self._wait(run, task)
+
+    async def _wait(self, run: Run, task: asyncio.Task[Any] | None) -> Response:
+        """Wait for the answer of an event that is worked on elsewhere."""
+        if run.answers != "receipt" and not run.answered:
+            run.waiter = asyncio.get_running_loop().create_future()
+            self._deadlines.add(run, run.deadline, lambda: self._expire(run, task))
+            try:
+                await run.waiter
+            except asyncio.CancelledError:
+                if not run.answered and task is not None:
+                    task.cancel()
+                raise
+            finally:
+                self._deadlines.remove(run)
+        if _is_stream(run):
+            self._gate.busy += 1  # the stream is in flight longer than the walk that opened it
+            return await self._stream(run)
         return answer_of(run)
+
+    async def _stream(self, run: Run) -> Response:
+        """Answer with a stream once its first chunk is there; a failure before that is an ordinary answer."""
+        assert run.answer is not None
+        chunks: Chunks = run.answer.body
+        chunks.drive = self._driver.drive
+        chunks.on_close = self._gate.leave
+        try:
+            await chunks.start()
+        except Exception as error:
+            await chunks.aclose()
+            return self._broken(run, chunks, error)
+        except BaseException:
+            await chunks.aclose()
+            raise
+        return answer_of(run)
+
+    def _opened(self, run: Run) -> Response:
+        assert run.answer is not None
+        chunks: Chunks = run.answer.body
+        chunks.call = lambda walk: drive.call(walk, self._loop_thread.run)
+        try:
+            chunks.start_calling()
+        except Exception as error:
+            chunks.close()
+            return self._broken(run, chunks, error)
+        return answer_of(run)
+
+    def _broken(self, run: Run, chunks: Chunks, error: Exception) -> Response:
+        if error is not chunks.reported:
+            report(self.context, chunks.step, run.event, error)
+        return error_response(run.event, error, chunks.step)
 
     def _ended(self, run: Run, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        self._gate.leave()
         if not task.cancelled() and (error := task.exception()) is not None:
             run.failed(self.plan.starts[0], run.event, error, hope=not run.answered)
+        if run.held:
+            run.let_go = lambda: self._let_go(run)
+        else:
+            self._let_go(run)
+
+    def _let_go(self, run: Run) -> None:
+        self._gate.leave()
         if not run.answered:
             run.settle()
 
-    def _expire(self, run: Run, task: asyncio.Task[Any]) -> None:
+    def _emit(self, node: Node, event: Event, members: Sequence[Held]) -> None:
+        """Let an event go on from a step that held those it is made of."""
+        run = JointRun(event, list(members), self.plan.joints)
+        if run.joints is not None:
+            run.joints.enter(node)
+        going = walk(run, node, event, run.answers != "receipt", None, event)
+        try:
+            command = going.send(None)
+        except StopIteration:
+            self._emitted(run, members)
+            return
+        task = asyncio.create_task(self._driver.go_on(going, command))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._emitted(run, members))
+
+    def _emitted(self, run: Run, members: Sequence[Held]) -> None:
+        def release() -> None:
+            if not run.answered:
+                run.settle()
+            for member in members:
+                member.run.release()
+
+        if run.held:
+            run.let_go = release
+        else:
+            release()
+
+    def _expire(self, run: Run, task: asyncio.Task[Any] | None) -> None:
         if run.answered:
             return
         where = run.at.path if run.at is not None else ""
@@ -253,12 +354,17 @@ class Server:
         run.answer, run.failure = None, Failure(where, run.event, error)
         report(self.context, where, run.event, error)
         run.settle()
-        task.cancel()
+        if task is not None:
+            task.cancel()
 
     def _settle_calling(self, node: Node) -> None:
         node.place = Place.INLINE
         if node.gate is not None:
             node.call = _locked(node.call, node.gate.lock)
+
+
+def _is_stream(run: Run) -> bool:
+    return run.answer is not None and type(run.answer.body) is Chunks
 
 
 def _settle_awaiting(node: Node) -> None:

@@ -1,0 +1,99 @@
+"""What happens in a router: the routes it selects are run, their answers merged."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from time import monotonic as clock
+from typing import Any
+
+from servegraph.engine.calls import AWAITABLE, Stop
+from servegraph.engine.commands import Gather
+from servegraph.engine.node import Node, Place, Routes
+from servegraph.engine.run import Run
+from servegraph.errors import NotFound, StepError
+from servegraph.events import DROP, Event, Response
+
+
+class InRoute(Exception):
+    """A route of a router failed: the node and its error."""
+
+    def __init__(self, node: Node, error: BaseException) -> None:
+        """Take where the error came from."""
+        super().__init__(node.path)
+        self.node = node
+        self.error = error
+
+
+def through(run: Run, node: Node, event: Event, routes: Routes) -> Generator[Any, Any, Any]:
+    """Run the routes a router selects and merge their answers."""
+    path = event.path
+    choice = yield from _called(run, node, event)
+    while type(choice) in AWAITABLE:
+        choice = yield choice
+    if type(choice) is str:
+        chosen = _route(routes, choice)
+        try:
+            answers: Mapping[str, Any] = {choice: (yield from _routed(run, chosen, event))}
+        except (Exception, SystemExit) as error:
+            event.path = path  # an error handler sees where the event was going, not what the router made of it
+            raise InRoute(chosen, error) from error
+    elif isinstance(choice, Event):
+        return Stop(choice) if choice.terminated else choice
+    elif isinstance(choice, Response):
+        event.body = choice
+        return event
+    else:
+        nodes = {name: _route(routes, name) for name in choice}
+        results = yield Gather([_routed(run, each, copy_of(event)) for each in nodes.values()])
+        answers = dict(zip(nodes, results, strict=True))
+    merged = routes.merge(event, answers)
+    while type(merged) in AWAITABLE:
+        merged = yield merged
+    return Stop(merged) if merged.terminated else merged
+
+
+def copy_of(event: Event) -> Event:
+    """Return a copy of an event for a branch; raises StepError saying what cannot be copied."""
+    try:
+        return event.copy()
+    except Exception as error:
+        kind = type(event.body).__name__
+        raise StepError(
+            f"the body ({kind}) cannot be copied for the branches that follow: {error}; "
+            "give it a __deepcopy__, or make the steps after it one chain"
+        ) from error
+
+
+def _route(routes: Routes, name: str) -> Node:
+    try:
+        return routes.nodes[name]
+    except KeyError:
+        # Selected a moment ago, removed since: for the caller it is as if it had never been there.
+        raise NotFound(f"the router chose route '{name}', which it does not have") from None
+
+
+def _routed(run: Run, node: Node, event: Event) -> Generator[Any, Any, Event]:
+    out = yield from _called(run, node, event)
+    while type(out) in AWAITABLE:
+        out = yield out
+    if type(out) is Event:
+        return out
+    if type(out) is Stop:
+        return out.event
+    if out is DROP:
+        event.body = None
+        return event
+    raise StepError(f"route '{node.path}' returned {type(out).__name__}: a route answers with one event")
+
+
+def _called(run: Run, node: Node, event: Event) -> Generator[Any, Any, Any]:
+    """Call a node where its place is."""
+    if node.place == Place.ELSEWHERE:
+        run.at = node
+        return (yield node, event)
+    if node.place == Place.INLINE:
+        return node.call(event)
+    before = clock()
+    out = node.call(event)
+    node.judge(clock() - before)
+    return out
