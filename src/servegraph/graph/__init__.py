@@ -1,0 +1,1 @@
+"""DEFINE: a graph as data; nothing in here runs a step."""
