@@ -1,0 +1,1 @@
+"""Bodies as bytes and back."""
