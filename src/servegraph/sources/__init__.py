@@ -1,0 +1,1 @@
+"""LOAD: code from files, notebooks and marks; what has to travel with a graph."""
