@@ -15,7 +15,7 @@ ServegraphError
 │   └── StepError 500                  a step could not do its work
 ├── ArtifactError (OSError)            a file or model could not be fetched, or is not the one promised
 ├── MissingExtra (ImportError)         an optional package is needed; the message is the command that installs it
-└── ServerError (RuntimeError)         ``server.test`` or ``invoke`` got an error answer; its cause is the step's exception
+└── ServerError (RuntimeError)         ``server.test`` got an error answer; its cause is the step's exception
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
 from servegraph.engine.calls import AWAITABLE
-from servegraph.engine.node import Node, Place
 from servegraph.engine.commands import END, Fork, Gather, Next
+from servegraph.engine.node import Node, Place
 from servegraph.errors import DeadlineExceeded
 from servegraph.events import Event
 from servegraph.pools.threads import ThreadPool

@@ -82,7 +82,7 @@ class Joints:
         return None if meeting.live else self._gather(joint)
 
     def leave(self, node: Node, onward: Node | None = None) -> Iterator[tuple[Node, Gathered]]:
-        """Note that a walk at a node ends, or goes on to where fewer joints can be reached; yield what that completes."""
+        """Note that a walk ends, or goes on to where fewer joints can be reached; yield what that completes."""
         still = onward.leads if onward is not None else ()
         left = [joint for joint in node.leads if joint not in still]
         for joint in left:
@@ -113,6 +113,6 @@ class Joints:
 
 
 def _place(ticket: Ticket, places: Mapping[str, int]) -> int:
-    """Return where a part stands in the order of ``after``; what an error handler saved stands for the step it saved."""
+    """Return where a part stands in the order of ``after``; what a handler saved stands where its step stood."""
     came = ticket.came.path if ticket.came is not None else ""
     return places.get(came, places.get(ticket.event.origin_state or "", len(places)))

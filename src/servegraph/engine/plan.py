@@ -9,7 +9,7 @@ from servegraph.bodies import split_path
 from servegraph.context import Context
 from servegraph.engine.bind import Bound, Found, build, find, is_async
 from servegraph.engine.calls import make_call
-from servegraph.engine.gate import Gate, Line
+from servegraph.engine.gate import Gate
 from servegraph.engine.link import holds, joins, link, spread, stream
 from servegraph.engine.names import Names
 from servegraph.engine.node import Node, Place, Routes, RouteView

@@ -6,7 +6,7 @@ A walk yields what it cannot do itself and is sent the result: ``(node, event)``
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from time import monotonic as clock
 from typing import Any
 
@@ -75,43 +75,49 @@ def walk(run: Run, node: Node, event: Event, hope: bool, came: Node | None = Non
                 while type(out) in AWAITABLE:
                     out = yield out
                 if type(out) is not Event:
-                    if not (yield from _unusual(run, node, event, out, hope)):
-                        return
-                    run.ended(node, None, hope)
-                    break
+                    yield from _unusual(run, node, event, out, hope)
+                    return
             event, out = out, None
         except (Exception, SystemExit) as error:
-            out = None
-            failed_in, problem = _blame(node, error)
-            event.body = entered
-            handler = node.on_error
-            if handler is None:
-                run.failed(failed_in, event, problem, hope)
+            event.body, out = entered, None
+            onward = _handler(run, node, event, error, hope)
+            if onward is None:
                 break
-            event.error, event.origin_state = problem, failed_in.path
-            if run.joints is not None and node.leads is not handler.leads:
-                yield from _resume(run, node, handler)
-            came, node = node, handler
-            continue
-        if node.responds and hope:
-            hope = _reply(run, node, event)
-        onward = node.only_child
-        if onward is None:
-            if not node.children:
-                run.ended(node, event, hope)
-                break
-            try:
-                walks = _branches(run, node, node.children, [event], hope)
-            except Exception as error:
-                run.failed(node, event, error, hope)
-                break
-            yield Fork(walks)
-            return
+        else:
+            if node.responds and hope:
+                hope = _reply(run, node, event)
+            onward = node.only_child
+            if onward is None:
+                yield from _end_or_branch(run, node, event, hope)
+                return
         if run.joints is not None and node.leads is not onward.leads:
             yield from _resume(run, node, onward)
         came, node = node, onward
-    if run.joints is not None:
-        yield from _resume(run, node, None)
+    yield from _resume(run, node, None)
+
+
+def _handler(run: Run, node: Node, event: Event, error: BaseException, hope: bool) -> Node | None:
+    """Return the node that handles an error; without one the event has failed for good."""
+    failed_in, problem = _blame(node, error)
+    if node.on_error is None:
+        run.failed(failed_in, event, problem, hope)
+    else:
+        event.error, event.origin_state = problem, failed_in.path
+    return node.on_error
+
+
+def _end_or_branch(run: Run, node: Node, event: Event, hope: bool) -> Walk:
+    if node.children:
+        try:
+            walks = _branches(run, node, node.children, [event], hope)
+        except Exception as error:
+            run.failed(node, event, error, hope)
+        else:
+            yield Fork(walks)
+            return
+    else:
+        run.ended(node, event, hope)
+    yield from _resume(run, node, None)
 
 
 def _resume(run: Run, node: Node, onward: Node | None) -> Walk:
@@ -122,7 +128,8 @@ def _resume(run: Run, node: Node, onward: Node | None) -> Walk:
 
 
 def _complete(run: Run, node: Node, onward: Node | None) -> list[Walk]:
-    assert run.joints is not None
+    if run.joints is None:
+        return []
     walks = []
     for joint, gathered in run.joints.leave(node, onward):
         if gathered.failed:
@@ -147,53 +154,44 @@ def _blame(node: Node, error: BaseException) -> tuple[Node, Exception]:
     return node, StepError("the step called sys.exit()")
 
 
-def _unusual(run: Run, node: Node, event: Event, out: Any, hope: bool) -> Generator[Any, Any, bool]:
-    """Go on with what a step returned in place of its event; return whether the walk ends here without an event."""
-    if out is DROP:
-        return True
+def _unusual(run: Run, node: Node, event: Event, out: Any, hope: bool) -> Walk:
+    """Go on with what a step returned in place of its event; its walk ends here."""
+    if type(out) is Stream:
+        yield from _stream(run, node, event, out, hope)
+        return
     if type(out) is Stop:
         run.stopped(out.event, hope)
-        return False
-    if type(out) is Stream:
-        return (yield from _stream(run, node, event, out, hope))
-    events = [out.event] if type(out) is Chosen else list(out)
-    ways = _chosen(node, out.names) if type(out) is Chosen else node.children
-    if events and node.responds and hope:
-        hope = _reply(run, node, events[0])
-    if events and ways:
-        yield Fork(_branches(run, node, ways, events, hope))
-        return False
-    if events and not node.children:
-        run.ended(node, events[-1], hope)
-        yield from _resume_if_any(run, node)
-        return False
-    return True
+    elif out is DROP:
+        run.ended(node, None, hope)
+    else:
+        events = [out.event] if type(out) is Chosen else list(out)
+        ways = _chosen(node, out.names) if type(out) is Chosen else node.children
+        if events and node.responds and hope:
+            hope = _reply(run, node, events[0])
+        if events and ways:
+            yield Fork(_branches(run, node, ways, events, hope))
+            return
+        run.ended(node, events[-1] if events and not node.children else None, hope)
+    yield from _resume(run, node, None)
 
 
-def _stream(run: Run, node: Node, event: Event, stream: Stream, hope: bool) -> Generator[Any, Any, bool]:
+def _stream(run: Run, node: Node, event: Event, stream: Stream, hope: bool) -> Walk:
     """Let the caller have the stream, or run the following steps for each chunk of it."""
     if hope and node.streams and run.answers == "responder":
         run.reply(event.branch(Chunks(run, node, event, stream, walk)))
-        yield from _resume_if_any(run, node)
-        return False
+        yield from _resume(run, node, None)
+        return
     if run.joints is not None:
         run.joints.expect(node, event, hope)
-    last: Event | None = None
     while (item := (yield Next(node, stream.iterator))) is not END:
-        last = stream.chunk(event, item)
+        chunk = stream.chunk(event, item)
         if run.joints is not None:
             run.joints.enter(node)
         if hope:
             run.hopes += 1
-        yield Fork([walk(run, node, last, hope, None, last)])
-    yield from _resume_if_any(run, node)
+        yield Fork([walk(run, node, chunk, hope, None, chunk)])
+    yield from _resume(run, node, None)
     run.ended(node, None, hope)
-    return False
-
-
-def _resume_if_any(run: Run, node: Node) -> Walk:
-    if run.joints is not None:
-        yield from _resume(run, node, None)
 
 
 def _branches(run: Run, node: Node | None, ways: Sequence[Node], events: list[Event], hope: bool) -> list[Walk]:
