@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +30,10 @@ class MockServer:
         self._loop = LoopThread("servegraph-mock")
         self._server = build()
         self._closed = False
+        self.errors: deque[dict[str, Any]] = deque(maxlen=1000)
+        """The records of events that failed for good, the latest thousand."""
+        if self._server.context.error_sink is None:
+            self._server.context.error_sink = _Recorder(self.errors)
         if self._server.calls:
             self._server.start_calling()
         else:
@@ -119,6 +124,16 @@ class MockServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Recorder:
+    """An error stream that a test can read."""
+
+    def __init__(self, records: deque[dict[str, Any]]) -> None:
+        self._records = records
+
+    def push(self, record: dict[str, Any]) -> None:
+        self._records.append(record)
 
 
 def _own(body: Any) -> Any:

@@ -120,8 +120,7 @@ class Server:
         with self._lock:
             admitted = not self._closed and self._gate.try_enter()
         if not admitted:
-            full = f"{self.settings.max_in_flight} events are in flight already"
-            return error_response(event, NotReady("the server has stopped") if self._closed else Overloaded(full))
+            return error_response(event, NotReady("the server has stopped") if self._closed else self._full())
         try:
             run = self._run(event)
             drive.call(begin(run, self.plan.starts), self._loop_thread.run)
@@ -207,14 +206,19 @@ class Server:
 
     async def _wait_for_turn(self, event: Event) -> Response | None:
         if self._gate.waiting >= self.settings.max_waiting:
-            told = f"{self._gate.busy} events are in flight and {self._gate.waiting} wait already"
-            return error_response(event, Overloaded(told))
+            return error_response(event, self._full())
+        event.deadline = event.deadline or monotonic() + self.settings.request_timeout
         try:
-            async with asyncio.timeout(self.settings.request_timeout):
+            async with asyncio.timeout(event.deadline - monotonic()):
                 await self._gate.enter()
         except TimeoutError:
             return error_response(event, DeadlineExceeded("the time was used up waiting for a turn"))
         return None
+
+    def _full(self) -> Overloaded:
+        settings = self.settings
+        limits = f"max_in_flight is {settings.max_in_flight}, max_waiting {settings.max_waiting}"
+        return Overloaded(f"the server is full ({limits})")
 
     async def _finished(self, run: Run) -> Response:
         """Answer an event whose walk ended without ever waiting."""

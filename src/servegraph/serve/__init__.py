@@ -1,0 +1,1 @@
+"""ANSWER: one server, and the doors to it."""
