@@ -253,6 +253,17 @@ def test_a_reader_that_leaves_ends_the_generator(engine, calling):
         assert server.server.in_flight == 0
 
 
+@engines
+def test_a_stream_inside_a_stream_is_one_stream(engine):
+    def twice(body):
+        yield body
+        yield body * 10
+
+    graph = flow(engine, a={"handler": "twice"}, b={"after": "a", "handler": "twice", "responder": True})
+    with mock(graph, twice=twice) as server:
+        assert list(server.test(body=1)) == [1, 10, 10, 100]
+
+
 class Loop:
     def do(self, body):
         return body + 1

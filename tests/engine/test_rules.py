@@ -682,6 +682,103 @@ def test_the_error_answer_does_not_wait_for_a_side_branch():
         released.set()
 
 
+# R8 any step
+
+
+@engines
+@flavours
+def test_a_step_is_retried_as_often_as_it_says_with_the_body_as_it_came(engine, increase):
+    calls = []
+
+    def flaky(event):
+        calls.append(event.body)
+        event.body = "changed"
+        if len(calls) < 3:
+            raise ConnectionError("again")
+        event.body = "done"
+        return event
+
+    graph = flow(
+        engine, a={"handler": "flaky", "full_event": True, "retries": 2, "backoff_factor": 0.001, "responder": True}
+    )
+    with mock(graph, flaky=flaky) as server:
+        assert server.test(body="first") == "done"
+        assert calls == ["first"] * 3
+
+
+@engines
+def test_when_the_retries_are_used_up_the_last_error_is_the_answer(engine):
+    calls = []
+
+    def flaky(body):
+        calls.append(body)
+        raise ConnectionError(f"number {len(calls)}")
+
+    graph = flow(engine, a={"handler": "flaky", "retries": 2, "backoff_factor": 0.001, "responder": True})
+    with mock(graph, flaky=flaky) as server:
+        assert server.test(body=1, silent=True).body["error"] == "number 3"
+
+
+@engines
+def test_the_wait_before_a_retry_doubles(engine):
+    times = []
+
+    def flaky(body):
+        times.append(time.monotonic())
+        raise ConnectionError("no")
+
+    graph = flow(engine, a={"handler": "flaky", "retries": 3, "backoff_factor": 0.02, "responder": True})
+    with mock(graph, flaky=flaky) as server:
+        server.test(body=1, silent=True)
+    waits = [after - before for before, after in zip(times, times[1:], strict=False)]
+    assert all(wait >= least for wait, least in zip(waits, (0.02, 0.04, 0.08), strict=True))
+
+
+@engines
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_step_that_takes_longer_than_its_timeout_answers_504(engine, blocking):
+    released = threading.Event()
+
+    async def wait(body):
+        await asyncio.sleep(30)
+
+    def block(body):
+        released.wait(10)
+
+    graph = flow(engine, a={"handler": "slow", "timeout": 0.03, "responder": True})
+    with mock(graph, slow=block if blocking else wait) as server:
+        response = server.test(body=1, silent=True)
+        released.set()
+        assert response.status_code == 504
+        assert response.body["step"] == "a"
+        assert "timeout of 0.03 s" in response.body["error"]
+
+
+@engines
+def test_a_handler_may_save_an_event_whose_step_took_too_long(engine):
+    async def wait(body):
+        await asyncio.sleep(30)
+
+    graph = flow(
+        engine,
+        a={"handler": "wait", "timeout": 0.03, "on_error": "h", "responder": True},
+        h={"kind": "error_step", "handler": "('fallback')"},
+    )
+    with mock(graph, wait=wait) as server:
+        assert server.test(body=1) == "fallback"
+
+
+# R13 the mock
+
+
+@engines
+def test_the_mock_records_what_failed_for_good(engine):
+    with mock(flow(engine, a={"handler": "boom", "responder": True}), **NAMES) as server:
+        server.test(body=1, event_id="e1", silent=True)
+        (record,) = server.errors
+        assert (record["event"]["id"], record["source"]) == ("e1", "a")
+
+
 def _spoil(body):
     if isinstance(body, dict):
         for value in body.values():

@@ -27,13 +27,16 @@ class InRoute(Exception):
 def through(run: Run, node: Node, event: Event, routes: Routes) -> Generator[Any, Any, Any]:
     """Run the routes a router selects and merge their answers."""
     path = event.path
-    choice = yield from _called(run, node, event)
+    choice = node.call(event) if node.place == Place.INLINE else (yield from _called(run, node, event))
     while type(choice) in AWAITABLE:
         choice = yield choice
     if type(choice) is str:
         chosen = _route(routes, choice)
         try:
-            answers: Mapping[str, Any] = {choice: (yield from _routed(run, chosen, event))}
+            out = chosen.call(event) if chosen.place == Place.INLINE else (yield from _called(run, chosen, event))
+            answers: Mapping[str, Any] = {
+                choice: out if type(out) is Event else (yield from _event(chosen, event, out))
+            }
         except (Exception, SystemExit) as error:
             event.path = path  # an error handler sees where the event was going, not what the router made of it
             raise InRoute(chosen, error) from error
@@ -73,7 +76,11 @@ def _route(routes: Routes, name: str) -> Node:
 
 
 def _routed(run: Run, node: Node, event: Event) -> Generator[Any, Any, Event]:
-    out = yield from _called(run, node, event)
+    return (yield from _event(node, event, (yield from _called(run, node, event))))
+
+
+def _event(node: Node, event: Event, out: Any) -> Generator[Any, Any, Event]:
+    """Return the event that a route answers with, whatever form it returned it in."""
     while type(out) in AWAITABLE:
         out = yield out
     if type(out) is Event:

@@ -48,6 +48,9 @@ class Run:
         "let_go", "waiter",
     )  # fmt: skip
 
+    may_stream = True
+    """Whether the caller may be given a stream; a chunk of one cannot be a stream itself."""
+
     def __init__(self, event: Event, answers: Answers, deadline: float, context: Context, joints: bool = False) -> None:
         """Start with one hope: the walk from the start of the graph."""
         self.event = event

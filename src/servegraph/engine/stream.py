@@ -19,6 +19,8 @@ class _ChunkRun(Run):
 
     __slots__ = ("answers_so_far",)
 
+    may_stream = False
+
     def __init__(self, event: Event, run: Run) -> None:
         super().__init__(event, "responder", FOREVER, run.context, run.joints is not None)
         self.answers_so_far: list[Event] = []

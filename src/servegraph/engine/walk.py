@@ -177,7 +177,7 @@ def _unusual(run: Run, node: Node, event: Event, out: Any, hope: bool) -> Walk:
 
 def _stream(run: Run, node: Node, event: Event, stream: Stream, hope: bool) -> Walk:
     """Let the caller have the stream, or run the following steps for each chunk of it."""
-    if hope and node.streams and run.answers == "responder":
+    if hope and node.streams and run.may_stream and run.answers == "responder":
         run.reply(event.branch(Chunks(run, node, event, stream, walk)))
         yield from _resume(run, node, None)
         return
