@@ -51,6 +51,11 @@ class Chunks:
         self.call: Callable[[Walk], Any] | None = None
         self.on_close: Callable[[], None] | None = None
 
+    @property
+    def first(self) -> Any:
+        """The first chunk, which is there once the stream has been started; None where there is none."""
+        return self._ready[0] if self._ready and self._ready[0] is not END else None
+
     async def start(self) -> None:
         """Make the first chunk, so that a failure before it can still be an ordinary error answer."""
         self._ready = await self._made()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, MutableMapping
+from typing import Any, TypeVar
 
 from servegraph.errors import EventError, NotReady
 from servegraph.events import Headers
@@ -14,6 +14,7 @@ from servegraph.serve.server import Server
 
 logger = logging.getLogger("servegraph.http")
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -91,6 +92,9 @@ class _App:
                 return
         try:
             reply = await self._answer(door, scope, headers, receive)
+            if reply.pieces is not None:
+                await _unless_the_client_leaves(_stream(reply, reply.pieces, send), receive)
+                return
         except _ClientLeftError:
             return
         await _send(reply, scope, send)
@@ -106,8 +110,7 @@ class _App:
             return refusal(error, headers)
         query = scope["query_string"].decode("latin-1")
         done, answer = _begin(door.answer(method, scope["path"], query, headers, body))
-        reply: Reply = answer if done else await _unless_the_client_leaves(answer, receive)
-        return reply
+        return answer if done else await _unless_the_client_leaves(answer, receive)
 
 
 async def _read_body(door: Door, receive: Receive) -> bytes | bytearray:
@@ -151,8 +154,8 @@ async def _in_time(door: Door, message: Awaitable[Message], seconds: float, rece
         raise door.too_slow() from None
 
 
-async def _unless_the_client_leaves(answer: Awaitable[Reply], receive: Receive) -> Reply:
-    """Wait for the answer, and give it up when the client goes away."""
+async def _unless_the_client_leaves(answer: Awaitable[T], receive: Receive) -> T:
+    """Wait for the answer (or for the end of a streamed one), and give it up when the client goes away."""
     task = asyncio.current_task()
     assert task is not None
     watcher = asyncio.ensure_future(_watch(receive, task))
@@ -219,6 +222,17 @@ def _headers(scope: Scope) -> Headers:
     plain = Headers()
     dict.update(plain, headers)
     return plain
+
+
+async def _stream(reply: Reply, pieces: AsyncGenerator[bytes, None], send: Send) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    try:
+        # When asking for a piece raises, the server sees the app fail and breaks the answer off.
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        await pieces.aclose()
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send(reply: Reply, scope: Scope, send: Send) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
@@ -44,7 +45,9 @@ _IDLE, _HEAD, _BODY, _END = range(4)
 class _Request:
     """One request while it is being read, and until it is answered."""
 
-    __slots__ = ("body", "count", "head_size", "headers", "keep_alive", "method", "received", "refusal", "url")
+    __slots__ = (
+        "body", "count", "head_size", "headers", "http_version", "keep_alive", "method", "received", "refusal", "url",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.url = b""
@@ -55,6 +58,7 @@ class _Request:
         self.body: bytes | bytearray = b""
         self.received = 0
         self.keep_alive = True
+        self.http_version = "1.1"
         self.refusal: Reply | None = None
 
     def plain_head(self) -> bytes:
@@ -165,12 +169,13 @@ class Connection(asyncio.Protocol):
         assert parser is not None
         request.method = parser.get_method().decode("latin-1")
         request.keep_alive = parser.should_keep_alive()
+        request.http_version = parser.get_http_version()
         self._since = self._loop.time()
         if parser.should_upgrade() and request.method != "CONNECT":
             return
         self._input = _BODY
-        if parser.get_http_version() not in ("1.1", "1.0"):
-            error: EventError = BadRequest(f"HTTP/{parser.get_http_version()} is not spoken here, only 1.0 and 1.1")
+        if request.http_version not in ("1.1", "1.0"):
+            error: EventError = BadRequest(f"HTTP/{request.http_version} is not spoken here, only 1.0 and 1.1")
         elif request.head_size > self._max_head or request.count > MAX_HEADERS:
             error = self._too_many_headers()
         elif len(request.url) > _MAX_URL:
@@ -238,7 +243,11 @@ class Connection(asyncio.Protocol):
                 headers = Headers()
                 dict.update(headers, request.headers)
                 reply = await self._door.answer(request.method, path, query, headers, request.body)
-            if self._write(request, reply) or not self._waiting:
+            if reply.pieces is not None:
+                last = await self._stream(request, reply, reply.pieces)
+            else:
+                last = self._write(request, reply)
+            if last or not self._waiting:
                 break
             if self._writable is not None:
                 await self._writable
@@ -248,12 +257,40 @@ class Connection(asyncio.Protocol):
         self._since = self._loop.time()
         self._resume_reading()
 
-    def _write(self, request: _Request, reply: Reply) -> bool:
-        """Send a reply; return whether it was the connection's last."""
-        last = not request.keep_alive or reply.close or self._hub.leaving
+    async def _stream(self, request: _Request, reply: Reply, pieces: AsyncGenerator[bytes, None]) -> bool:
+        """Send a reply piece by piece, no faster than the client reads; return whether it was the connection's last."""
+        chunked = request.http_version == "1.1"
+        last = not request.keep_alive or not chunked or self._hub.leaving
+        if chunked:
+            reply.headers.append((b"transfer-encoding", b"chunked"))
+        self._transport.write(b"".join(self._head(reply, last)))
+        try:
+            async for piece in pieces:
+                if piece:
+                    self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                if self._writable is not None:
+                    await self._writable
+        except Exception:
+            self._transport.abort()  # without its end, the client cannot take this for the whole answer
+            return True
+        finally:
+            await pieces.aclose()
+        if chunked:
+            self._transport.write(b"0\r\n\r\n")
+        if last:
+            self._close(linger=False)
+        return last
+
+    def _head(self, reply: Reply, last: bool) -> list[bytes]:
         head = [_STATUS_LINES.get(reply.status) or b"HTTP/1.1 %d \r\n" % reply.status, self._hub.date]
         head += [b"%b: %b\r\n" % pair for pair in reply.headers]
         head.append(b"connection: close\r\n\r\n" if last else b"\r\n")
+        return head
+
+    def _write(self, request: _Request, reply: Reply) -> bool:
+        """Send a reply; return whether it was the connection's last."""
+        last = not request.keep_alive or reply.close or self._hub.leaving
+        head = self._head(reply, last)
         if request.method != "HEAD" and len(reply.body) <= _ONE_PIECE:
             head.append(reply.body)
         self._transport.write(b"".join(head))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from time import monotonic
 from typing import Final
 
+from servegraph.engine.stream import Chunks
 from servegraph.errors import BadEvent, EventError, MethodNotAllowed, NotReady, TooLarge, status_of
 from servegraph.events import Event, Headers, Response, Trigger, new_id
 from servegraph.protocols import RouteControl
@@ -14,6 +17,7 @@ from servegraph.serve.answers import error_response
 from servegraph.serve.repository import PREFIX, Repository
 from servegraph.serve.server import Server
 from servegraph.wire.bodies import write_body
+from servegraph.wire.streams import Framing, framing
 
 logger = logging.getLogger("servegraph.http")
 
@@ -24,6 +28,8 @@ HTTP: Final = Trigger("http")
 MAX_HEADERS: Final = 100
 # A body may take longer than the body timeout as long as it comes at this many bytes a second.
 MIN_RATE: Final = 16 * 1024
+# So long a stream may go on without letting others have the loop, in seconds.
+_BREATH: Final = 0.002
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # These speak of one connection, not of the request; a step that passes headers on must not repeat them.
@@ -74,9 +80,13 @@ class HeadersTooLarge(EventError):
 
 
 class Reply:
-    """An answer as HTTP writes it; ``close`` ends the connection because more of the request may be on its way."""
+    """An answer as HTTP writes it; ``close`` ends the connection because more of the request may be on its way.
 
-    __slots__ = ("body", "close", "headers", "status")
+    A streamed answer has ``pieces`` in place of a body; who writes it must exhaust or ``aclose`` them. When asking for
+    the next piece raises, the answer has to be broken off.
+    """
+
+    __slots__ = ("body", "close", "headers", "pieces", "status")
 
     def __init__(self, status: int, headers: Pairs, body: bytes = b"", close: bool = False) -> None:
         """Take what goes over the wire; header names are in lower case."""
@@ -84,6 +94,7 @@ class Reply:
         self.headers = headers
         self.body = body
         self.close = close
+        self.pieces: AsyncGenerator[bytes, None] | None = None
 
 
 class Door:
@@ -156,6 +167,8 @@ class Door:
                 response = await self._repository.answer(method, path, body)
             else:
                 response = await self.server.handle(_event(id, method, path, query, headers, body))
+                if type(response.body) is Chunks:
+                    return await _streamed(response, response.body, id, method, _get(headers, "accept", ""))
             return _reply(response, id)
         except Exception as error:
             return _failed(error, id)
@@ -220,6 +233,47 @@ def _reply(response: Response, id: str) -> Reply:
     if response.headers:
         headers.extend(_step_headers(response.headers))
     return Reply(status, headers, body)
+
+
+async def _streamed(response: Response, chunks: Chunks, id: str, method: str, accept: str) -> Reply:
+    way = framing(accept, response.content_type, chunks.first)
+    try:
+        headers: Pairs = [
+            (b"x-request-id", id.encode()),
+            (b"content-type", way.content_type.encode("latin-1")),
+            (b"cache-control", b"no-store"),
+            *_step_headers(response.headers),
+        ]
+    except ValueError:
+        await chunks.aclose()
+        raise
+    reply = Reply(response.status_code, headers)
+    if method == "HEAD":
+        await chunks.aclose()
+    else:
+        reply.pieces = _pieces(chunks, way, id)
+    return reply
+
+
+async def _pieces(chunks: Chunks, way: Framing, id: str) -> AsyncGenerator[bytes, None]:
+    stream = aiter(chunks)
+    pause = monotonic() + _BREATH
+    try:
+        async for chunk in stream:
+            yield way.chunk(chunk)
+            if monotonic() > pause:
+                # A generator that is always ready would keep the loop from everything else.
+                await asyncio.sleep(0)
+                pause = monotonic() + _BREATH
+    except Exception as error:
+        if error is not chunks.reported:
+            logger.error("the stream of request %s broke off", id, exc_info=error)
+        told = way.error(error_response(Event(id=id), error, chunks.step).body)
+        if told is None:
+            raise
+        yield told
+    finally:
+        await chunks.aclose()
 
 
 def _step_headers(given: Mapping[str, str]) -> Pairs:
