@@ -1,7 +1,9 @@
+import importlib
 import subprocess
 import sys
 
 import pytest
+from tests import stubs
 
 import servegraph
 from servegraph import serving, storey
@@ -75,3 +77,20 @@ def test_the_version_is_that_of_the_package():
     from importlib.metadata import version
 
     assert servegraph.__version__ == version("servegraph")
+
+
+@pytest.mark.parametrize("face", stubs.FACES)
+def test_type_checkers_see_what_the_face_offers(face):
+    assert stubs.path_of(face).read_text() == stubs.stub(importlib.import_module(face)._NAMES)
+
+
+def test_a_subclass_of_a_lazy_name_is_typed(tmp_path):
+    code = (
+        "import servegraph\nfrom servegraph import serving\n\n\n"
+        "class Model(serving.V2ModelServer):\n    pass\n\n\nfn = servegraph.new_function('f')\nreveal_type(fn)\n"
+    )
+    (tmp_path / "user.py").write_text(code)
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "user.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert "ServingFunction" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout

@@ -24,21 +24,27 @@ def copy_body(body: Any) -> Any:
 
     Raises whatever the body's own ``__deepcopy__`` raises when it is of a type that cannot be copied.
     """
-    kind = type(body)
-    if kind in _ATOMS:
+    if type(body) in _ATOMS:
         return body
-    make = _COPIERS.get(kind)
+    try:
+        return _copy(body)
+    except RecursionError:
+        return _copy_deep(body)
+
+
+def _copy(body: Any) -> Any:
+    make = _COPIERS.get(type(body))
     return make(body) if make is not None else copy.deepcopy(body)
 
 
 def _copy_dict(body: dict[Any, Any]) -> dict[Any, Any]:
     atoms = _ATOMS
-    return {key: value if type(value) in atoms else copy_body(value) for key, value in body.items()}
+    return {key: value if type(value) in atoms else _copy(value) for key, value in body.items()}
 
 
 def _copy_list(body: list[Any]) -> list[Any]:
     atoms = _ATOMS
-    return [value if type(value) in atoms else copy_body(value) for value in body]
+    return [value if type(value) in atoms else _copy(value) for value in body]
 
 
 def _copy_tuple(body: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -53,6 +59,32 @@ _COPIERS: Final[dict[type, Callable[[Any], Any]]] = {
     frozenset: frozenset,
     bytearray: bytearray,
 }
+
+
+def _copy_deep(body: Any) -> Any:
+    """Copy, without a call for each level, what is nested more deeply than Python lets calls nest."""
+    result = [body]
+    unfinished: list[Any] = [result]
+    copies: dict[int, Any] = {}
+    tuples: list[tuple[Any, Any]] = []
+    while unfinished:
+        here = unfinished.pop()
+        for key, value in here.items() if type(here) is dict else enumerate(here):
+            kind = type(value)
+            if id(value) in copies:
+                here[key] = copies[id(value)]
+            elif kind is dict or kind is list or kind is tuple:
+                here[key] = dict(value) if kind is dict else list(value)
+                unfinished.append(here[key])
+                if kind is tuple:
+                    tuples.append((here, key))
+                else:
+                    copies[id(value)] = here[key]
+            elif kind not in _ATOMS:
+                here[key] = _copy(value)
+    for here, key in reversed(tuples):  # the inner ones first
+        here[key] = tuple(here[key])
+    return result[0]
 
 
 def get_path(body: Any, path: tuple[str, ...]) -> Any:

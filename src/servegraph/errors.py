@@ -152,6 +152,10 @@ class MissingExtra(ServegraphError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         """Say what needs the package, and which extra of servegraph brings it."""
         super().__init__(f'{what} needs an optional package; install it with: pip install "servegraph[{extra}]"')
+        self._given = (what, extra)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), self._given)
 
 
 class ServerError(ServegraphError, RuntimeError):
@@ -163,6 +167,9 @@ class ServerError(ServegraphError, RuntimeError):
         super().__init__(f"failed ({status_code}): {message}")
         self.status_code = status_code
         self.body = body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.status_code, self.body))
 
 
 def status_of(error: BaseException) -> int:

@@ -62,8 +62,13 @@ class Held(Protocol):
 class Emit(Protocol):
     """Lets an event go on that is made of events held so far; call it on the event loop."""
 
-    def __call__(self, event: Event, held: Sequence[Any], /) -> None:
-        """Go on; the answer is dealt out to the callers of those held, by position where it is a list as long."""
+    def __call__(
+        self, event: Event, held: Sequence[Any], /, *, whole: bool = False, error: Exception | None = None
+    ) -> None:
+        """Go on; the answer is dealt out to the callers of those held, by position where it is a list as long.
+
+        With ``whole`` every caller gets all of it. With ``error`` the step has failed with it for all those held.
+        """
         ...
 
 

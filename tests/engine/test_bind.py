@@ -1,6 +1,7 @@
 import functools
 
 import pytest
+
 from servegraph.context import Context
 from servegraph.engine.bind import build, find, is_async
 from servegraph.engine.names import Names

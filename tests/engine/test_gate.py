@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from servegraph.engine.gate import Gate, Line
 
 

@@ -4,10 +4,10 @@ import asyncio
 import threading
 
 import pytest
+from tests.engine.graphs import Records, flow, mock
+
 from servegraph.events import DROP, Event
 from servegraph.serve.settings import Settings
-
-from tests.engine.graphs import Records, flow, mock
 
 engines = pytest.mark.parametrize("engine", ["sync", "async"])
 
@@ -149,6 +149,39 @@ def test_a_dropped_batch_gives_its_callers_empty_answers(engine):
     with mock(graph, **NAMES) as server:
         assert _together(server, 1, 2) == [None, None]
         assert server.server.in_flight == 0
+
+
+class HoldWhole(Hold):
+    error = None
+
+    def flush(self):
+        if self.held:
+            held, self.held = self.held, []
+            self.emit(Event([each.event.body for each in held]), held, whole=True, error=self.error)
+
+
+class HoldAndFail(HoldWhole):
+    error = ValueError("held too long")
+
+
+@engines
+def test_a_holder_may_say_that_every_caller_gets_the_whole(engine):
+    graph = flow(
+        engine, h={"class_name": "HoldWhole"}, s={"after": "h", "handler": "(sorted(event))", "responder": True}
+    )
+    with mock(graph, HoldWhole=HoldWhole) as server:
+        assert _together(server, 1, 2) == [[1, 2], [1, 2]]
+
+
+@engines
+def test_a_holder_may_fail_those_it_holds_and_a_handler_may_save_them(engine):
+    steps = {"h": {"class_name": "HoldAndFail"}, "s": {"after": "h", "handler": "(event)", "responder": True}}
+    with mock(flow(engine, **steps), HoldAndFail=HoldAndFail) as server:
+        assert [each.body["step"] for each in _together(server, 1, 2, silent=True)] == ["h", "h"]
+    steps["h"]["on_error"] = "e"
+    steps["e"] = {"kind": "error_step", "handler": "('saved')"}
+    with mock(flow(engine, **steps), HoldAndFail=HoldAndFail) as server:
+        assert _together(server, 1, 2) == ["saved", "saved"]
 
 
 def test_a_caller_that_waits_alone_for_a_batch_gets_504_and_the_batch_goes_on_without_it():

@@ -1,6 +1,7 @@
 import types
 
 import pytest
+
 from servegraph.engine.names import LIBRARY, Names
 from servegraph.graph.live import Live
 
@@ -79,7 +80,11 @@ def test_an_expression_sees_the_event_and_the_names_around_it():
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("(event +)", "not valid Python"), ("(event", "must end with"), ("(evnt + 1)", "'evnt' was not found")],
+    [
+        ("(event +)", "not valid Python"),
+        ("(event", "must end with"),
+        ("(evnt + 1)", "there is no 'evnt'; did you mean 'event'"),
+    ],
 )
 def test_a_bad_expression_is_told(text, told):
     with pytest.raises(LookupError, match=told):

@@ -1,16 +1,17 @@
 """The rules of a graph (design, R1-R7), each on both engines where it applies."""
 
 import asyncio
+import itertools
 import sys
 import threading
 import time
 
 import pytest
+from tests.engine.graphs import Records, flow, mock
+
 from servegraph.errors import BadEvent, DeadlineExceeded, GraphError, ServerError
 from servegraph.events import DROP, Many, Response
 from servegraph.serve.settings import Settings
-
-from tests.engine.graphs import Records, flow, mock
 
 ENGINES = ("sync", "async")
 engines = pytest.mark.parametrize("engine", ENGINES)
@@ -345,17 +346,20 @@ def test_beyond_what_may_wait_events_are_refused_with_retry_after():
     released = threading.Event()
     graph = flow("async", a={"handler": "block", "responder": True})
     settings = Settings(max_in_flight=1, max_waiting=1)
-    with mock(graph, calling=False, settings=settings, block=lambda body: released.wait(10) and body) as server:
-        with _pool(3) as pool:
-            answers = [pool.submit(server.test, body=1, silent=True)]
-            _until(lambda: server.server.in_flight == 1)
-            answers.append(pool.submit(server.test, body=1, silent=True))
-            _until(lambda: server.server._gate.waiting == 1)
-            refused = server.test(body=1, silent=True)
-            released.set()
-            assert (refused.status_code, refused.body["type"]) == (503, "Overloaded")
-            assert int(refused.headers["retry-after"]) >= 1
-            assert [answer.result() for answer in answers] == [1, 1]
+
+    def block(body):
+        return released.wait(10) and body
+
+    with mock(graph, calling=False, settings=settings, block=block) as server, _pool(3) as pool:
+        answers = [pool.submit(server.test, body=1, silent=True)]
+        _until(lambda: server.server.in_flight == 1)
+        answers.append(pool.submit(server.test, body=1, silent=True))
+        _until(lambda: server.server._gate.waiting == 1)
+        refused = server.test(body=1, silent=True)
+        released.set()
+        assert (refused.status_code, refused.body["type"]) == (503, "Overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert [answer.result() for answer in answers] == [1, 1]
 
 
 # R4 blocking code
@@ -465,7 +469,7 @@ def test_branches_run_side_by_side_in_the_async_engine():
         b={"handler": "together"},
         c={"handler": "together", "responder": True},
     )
-    with mock(graph, together=lambda body: meet.wait() and body or body) as server:
+    with mock(graph, together=lambda body: (meet.wait() and body) or body) as server:
         assert server.test(body=5) == 5
 
 
@@ -730,7 +734,7 @@ def test_the_wait_before_a_retry_doubles(engine):
     graph = flow(engine, a={"handler": "flaky", "retries": 3, "backoff_factor": 0.02, "responder": True})
     with mock(graph, flaky=flaky) as server:
         server.test(body=1, silent=True)
-    waits = [after - before for before, after in zip(times, times[1:], strict=False)]
+    waits = [after - before for before, after in itertools.pairwise(times)]
     assert all(wait >= least for wait, least in zip(waits, (0.02, 0.04, 0.08), strict=True))
 
 

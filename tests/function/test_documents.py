@@ -135,3 +135,9 @@ def test_objects_have_no_place_in_a_document():
     function.spec.parameters = {"a": object()}
     with pytest.raises(GraphError, match="no plain data"):
         function.to_yaml()
+
+
+@pytest.mark.parametrize("text", ["steps:\n  a: {handler: f}\n  a: {handler: g}\n", '{"steps": {"a": {}, "a": {}}}'])
+def test_a_step_named_twice_is_told(text):
+    with pytest.raises(GraphError, match="'a' stands twice"):
+        parse_document(text, "the file")

@@ -67,7 +67,7 @@ def test_an_event_carries_what_the_request_said():
         request = post("[]", "/a%20b/c?x=1&y=2", x_request_id="my-id", connection="x-hop", x_hop="1", x_stay="2")
         answer = ask(address, request)
         told = answer.json
-    assert told["path"] == "/a b/c"
+    assert told["path"] == "/a%20b/c"
     assert (told["method"], told["query"], told["id"]) == ("POST", "x=1&y=2", "my-id")
     assert (told["type"], told["trigger"]) == ("application/json", "http")
     assert told["headers"]["x-stay"] == "2"

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import uvicorn
+from tests.serve.served import builder
+
 from servegraph.serve.asgi import make_app
 from servegraph.serve.http import serve_in_background
-
-from tests.serve.served import builder
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from servegraph.cli.options import Settings
 from servegraph.cli.target import Target, find_target, find_targets
+from servegraph.engine.stream import Chunks
 from servegraph.errors import Fault, GraphError, ServerError
 from servegraph.function.call import request
 from servegraph.function.topology import topology_of
@@ -59,19 +60,25 @@ def check(text: str, as_json: bool) -> int:
     """Print all faults of a target's functions as a table or as JSON."""
     names: list[str] = []
     faults: list[tuple[str, Fault]] = []
+    hints: list[tuple[str, Fault]] = []
     try:
         for target in find_targets(text):
             names.append(target.function.metadata.name)
             faults += [(names[-1], fault) for fault in target.function.check(target.namespaces)]
+            hints += [(names[-1], hint) for hint in target.function.hints()]
     except GraphError as error:
         faults = [("", fault) for fault in error.faults]
     if as_json:
         listed = [{"function": name, **fault.as_dict()} for name, fault in faults]
-        click.echo(json.dumps({"target": text, "functions": names, "faults": listed}, indent=2))
-    elif faults:
-        _print_faults(text, faults)
+        told = [{"function": name, **hint.as_dict()} for name, hint in hints]
+        click.echo(json.dumps({"target": text, "functions": names, "faults": listed, "hints": told}, indent=2))
+        return 1 if faults else 0
+    if faults:
+        _print_findings(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {text}", "what is wrong", faults)
     else:
         click.echo(f"ok: {', '.join(names)} of {text} can be served")
+    if hints:
+        _print_findings(f"allowed, but seldom meant, in {text}", "hint", hints)
     return 1 if faults else 0
 
 
@@ -130,6 +137,10 @@ def _kind_of(content: str) -> str:
 
 
 def _print_answer(answer: Any, to: Any) -> None:
+    if isinstance(answer, Chunks):
+        for chunk in answer:
+            _print_answer(chunk, to)
+        return
     if isinstance(answer, bytes):
         to.buffer.write(answer)
         return
@@ -137,11 +148,11 @@ def _print_answer(answer: Any, to: Any) -> None:
     print(text, file=to)
 
 
-def _print_faults(text: str, faults: list[tuple[str, Fault]]) -> None:
-    table = Table(title=f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {text}", box=box.SIMPLE)
+def _print_findings(title: str, heading: str, faults: list[tuple[str, Fault]]) -> None:
+    table = Table(title=title, box=box.SIMPLE)
     table.add_column("function")
     table.add_column("step", style="bold", overflow="fold")
-    table.add_column("what is wrong", overflow="fold")
+    table.add_column(heading, overflow="fold")
     for name, fault in faults:
         table.add_row(*(Text(cell) for cell in (name, fault.step, fault.message)))
     Console().print(table)

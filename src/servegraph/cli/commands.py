@@ -101,8 +101,8 @@ def check(target: str, as_json: bool) -> None:
 @click.option("--rankdir", type=click.Choice(["LR", "TB"]), default="LR", help="Left to right, or top to bottom.")
 def plot(target: str, output: Path, language: str | None, rankdir: str) -> None:
     """Draw a function's graph."""
-    find_target(target).function.plot(str(output), format=language, rankdir=rankdir)
-    Console().print(f"wrote {output}", highlight=False)
+    written = find_target(target).function.plot(rankdir=rankdir).save(output, language)
+    Console().print(f"wrote {written}", highlight=False)
 
 
 @main.command(

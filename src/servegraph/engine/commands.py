@@ -1,4 +1,4 @@
-"""What a walk asks of whoever drives it."""
+"""What a walk and whoever drives it tell each other."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ class Next:
         """Take what to ask."""
         self.node = node
         self.iterator = iterator
+
+
+class Raise:
+    """What a step that held events failed with when it let them go."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        """Take the error."""
+        self.error = error
 
 
 END: Final = object()

@@ -64,20 +64,29 @@ class Names:
 
     def _expression(self, text: str) -> Any:
         if not text.endswith(")"):
-            raise LookupError(f"the expression {text!r} must end with ')'")
+            raise LookupError(f"{text!r} is an expression, which must end with ')'")
         try:
             tree = ast.parse(f"lambda event: {text}", mode="eval")
         except SyntaxError as error:
-            raise LookupError(f"the expression {text!r} is not valid Python: {error.msg}") from error
+            raise LookupError(f"{text!r} is an expression, but not valid Python: {error.msg}") from error
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
         bound = {
             node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
         }
         bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-        space = {name: self.find(name) for name in used - bound if not hasattr(builtins, name)}
+        space = {name: self._used(name, text) for name in used - bound if not hasattr(builtins, name)}
         function = eval(compile(tree, "<expression>", "eval"), space)
         function.__name__ = text
         return function
+
+    def _used(self, name: str, text: str) -> Any:
+        """Return what a name inside an expression stands for; most that stand for nothing are a mistyped ``event``."""
+        try:
+            return self.find(name)
+        except LookupError as error:
+            meant = nearest(name, ["event"])
+            told = f"there is no '{name}'{meant}" if meant else error.args[0]
+            raise LookupError(f"{text!r}: {told}") from error
 
     def _imported(self, name: str) -> Any:
         parts = name.split(".")
@@ -95,7 +104,7 @@ class Names:
                 return _walk(found, parts[cut:])
             except (AttributeError, KeyError):
                 hint = nearest(parts[cut], [each for each in dir(found) if not each.startswith("_")])
-                raise LookupError(f"module '{path}' has no '{'.'.join(parts[cut:])}'{hint}") from None
+                raise LookupError(f"'{name}': module '{path}' has no '{'.'.join(parts[cut:])}'{hint}") from None
         raise LookupError(f"'{name}' was not found in {self._places()}, and there is no module '{parts[0]}'"
                           f"{nearest(name, self._known())}")  # fmt: skip
 

@@ -172,19 +172,20 @@ class Held:
 class JointRun(Run):
     """Several events that go on as one, such as a batch; its answer is dealt out to their callers.
 
-    A list as long as the batch is dealt out by position, an event of the batch itself goes to its own caller, and
-    anything else goes whole to each.
+    A list as long as the batch is dealt out by position (unless it is ``whole``), an event of the batch itself goes to
+    its own caller, and anything else goes whole to each.
     """
 
-    __slots__ = ("_open",)
+    __slots__ = ("_open", "_whole")
 
-    def __init__(self, event: Event, members: list[Held], joints: bool) -> None:
+    def __init__(self, event: Event, members: list[Held], joints: bool, whole: bool = False) -> None:
         """Take the event that goes on, and those it was made of."""
         first = members[0].run
         hope = any(member.ticket.hope for member in members)
         deadline = max((member.run.deadline for member in members), default=FOREVER)
         super().__init__(event, first.answers if hope else "receipt", deadline, first.context, joints)
         self._open = list(members)
+        self._whole = whole
 
     def reply(self, event: Event) -> None:
         """Answer the one member whose event this is, else every member that has no answer yet."""
@@ -211,7 +212,7 @@ class JointRun(Run):
 
     def _deal(self, body: Any) -> None:
         members, self._open = self._open, []
-        by_place = isinstance(body, list) and len(body) == len(members)
+        by_place = isinstance(body, list) and len(body) == len(members) and not self._whole
         for place, member in enumerate(members):
             own = body[place] if by_place else body if isinstance(body, Response) else copy_body(body)
             _tell(member, member.event.branch(own))

@@ -11,7 +11,7 @@ from time import monotonic as clock
 from typing import Any
 
 from servegraph.engine.calls import AWAITABLE, Chosen, Stop, Stream
-from servegraph.engine.commands import END, Fork, Next, Walk
+from servegraph.engine.commands import END, Fork, Next, Raise, Walk
 from servegraph.engine.joints import Gathered
 from servegraph.engine.node import Node, Place
 from servegraph.engine.route import InRoute, copy_of, through
@@ -58,6 +58,8 @@ def walk(run: Run, node: Node, event: Event, hope: bool, came: Node | None = Non
             if out is not None:
                 if out is HELD:
                     return
+                if type(out) is Raise:
+                    raise out.error
                 if type(out) is Gathered:
                     event, hope = out.event, run.gathered(out, hope)
                     out = node.joint(out)

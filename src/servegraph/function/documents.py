@@ -85,7 +85,7 @@ def from_document(data: Mapping[str, Any], folder: Path | None = None) -> tuple[
 def parse_document(text: str, where: str) -> dict[str, Any]:
     """Read YAML or JSON text (which is YAML, too); raises GraphError saying where it is wrong."""
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise GraphError(f"{where} is neither YAML nor JSON: {error}", code="syntax") from error
     if not isinstance(data, dict):
@@ -113,6 +113,19 @@ def to_json(data: Mapping[str, Any]) -> str:
         return json.dumps(_builtins(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except ValueError as error:
         raise GraphError(f"JSON has no infinity and no NaN, write YAML: {error}", code="format") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain data; a name that stands twice in a mapping is a fault, where YAML would forget the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Read one mapping."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for name in names:
+            if names.count(name) > 1:
+                told = f"'{name}' stands twice in one mapping, around line {node.start_mark.line + 1}"
+                raise GraphError(told, code="duplicate")
+        return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -24,6 +24,7 @@ from servegraph.function.spec import (
     normalised_name,
 )
 from servegraph.function.topology import new_topology, remove_steps, router_of
+from servegraph.graph import rules
 from servegraph.graph.spec import to_dict
 from servegraph.serve.asgi import ASGIApp, make_app
 from servegraph.serve.mock import MockServer
@@ -128,6 +129,10 @@ class ServingFunction(Configured):
         Names are looked for in ``namespaces``, by default those of the callers.
         """
         return faults_of(self.metadata, self.spec, caller_namespaces() if namespaces is None else namespaces)
+
+    def hints(self) -> list[Fault]:
+        """Return what is allowed in the graph but seldom meant, such as an error handler that no step uses."""
+        return [] if self.graph is None else rules.warn(self.graph.spec)
 
     def to_mock_server(
         self,

@@ -29,7 +29,7 @@ def new_topology(
 
     Raises GraphError where there is one already that may not be replaced, and for what the topology does not take.
     """
-    if graph is not None:
+    if graph is not None and topology in ("router", "flow"):
         there = topology_of(graph)
         if topology != there:
             raise GraphError(f"function '{function}' has a {there} graph, which cannot become a {topology}")

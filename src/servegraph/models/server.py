@@ -85,7 +85,7 @@ class V2ModelServer:
         self.labels: dict[str, str] = {}
         self.ready = False
         self.error = ""
-        self._params = kwargs
+        self._kwargs = kwargs
         self._key = "instances" if self.protocol == "v1" else "inputs"
         self._input_path = split_path(input_path)
         self._result_path = split_path(result_path)
@@ -136,8 +136,8 @@ class V2ModelServer:
 
     def get_param(self, key: str, default: Any = None) -> Any:
         """Return a parameter of the model, else of the function."""
-        if key in self._params or self.context is None:
-            return self._params.get(key, default)
+        if key in self._kwargs or self.context is None:
+            return self._kwargs.get(key, default)
         return self.context.get_param(key, default)
 
     def set_metric(self, name: str, value: Any) -> None:
@@ -153,7 +153,7 @@ class V2ModelServer:
         if not self.model_path:
             return None, None
         secrets = self.context.get_secret if self.context is not None else None
-        fetched = fetch(self.model_path, suffix, sha256=self._params.get("sha256"), secrets=secrets)
+        fetched = fetch(self.model_path, suffix, sha256=self._kwargs.get("sha256"), secrets=secrets)
         self._fetched.append(fetched)
         return fetched.path, dict(fetched.extra_files)
 
@@ -282,6 +282,9 @@ class V2ModelServer:
     def _load(self) -> None:
         try:
             self.load()
+        except GraphError as error:
+            self.error = str(error)
+            raise
         except (Exception, SystemExit) as error:
             self.error = f"{type(error).__name__}: {error}"
             raise StepError(f"model '{self.name}' failed to load: {self.error}") from error
@@ -292,7 +295,7 @@ class V2ModelServer:
         logger = self.context.logger if self.context is not None else Logger()
         try:
             self._load()
-        except StepError:
+        except (GraphError, StepError):
             logger.exception(f"model '{self.name}' failed to load")
         else:
             logger.info(f"model '{self.name}' was loaded")

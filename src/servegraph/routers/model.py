@@ -65,7 +65,7 @@ class ModelRouter:
         self.result_path = result_path
         self.allow_data_url = [allow_data_url] if isinstance(allow_data_url, str) else allow_data_url
         self.max_data_bytes = max_data_bytes
-        self._params = kwargs
+        self._kwargs = kwargs
         self._targets = Targets(self.url_prefix, self.health_prefix)
         self._input_keys = split_path(input_path)
         self._result_keys = split_path(result_path)
@@ -97,8 +97,8 @@ class ModelRouter:
 
     def get_param(self, key: str, default: Any = None) -> Any:
         """Return a parameter of the router, else of the function."""
-        if key in self._params or self.context is None:
-            return self._params.get(key, default)
+        if key in self._kwargs or self.context is None:
+            return self._kwargs.get(key, default)
         return self.context.get_param(key, default)
 
     # What the engine calls.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, MutableMapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from servegraph.errors import EventError, NotReady
 from servegraph.events import Headers
@@ -109,7 +110,7 @@ class _App:
         except EventError as error:
             return refusal(error, headers)
         query = scope["query_string"].decode("latin-1")
-        done, answer = _begin(door.answer(method, scope["path"], query, headers, body))
+        done, answer = _begin(door.answer(method, _path(scope), query, headers, body))
         return answer if done else await _unless_the_client_leaves(answer, receive)
 
 
@@ -210,6 +211,12 @@ def _begin(coroutine: Any) -> tuple[bool, Any]:
     except StopIteration as stop:
         return True, stop.value
     return False, _Begun(coroutine, wait)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path as it was sent: a decoded one cannot tell a ``%2F`` inside a model's name from a slash."""
+    raw: bytes | None = scope.get("raw_path")
+    return quote(scope["path"], safe="/:@!$&'()*+,;=~") if raw is None else raw.partition(b"?")[0].decode("latin-1")
 
 
 def _headers(scope: Scope) -> Headers:

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import unquote
 
 import httptools
 
@@ -373,9 +372,9 @@ class Connection(asyncio.Protocol):
 
 
 def _split(url: bytes) -> tuple[str, str]:
-    """Return the decoded path and the query of a request's address, which may be a whole URL."""
+    """Return the path, as it was sent, and the query of a request's address, which may be a whole URL."""
     target = url.decode("latin-1")
     if not target.startswith("/"):
         target = "/" + target.partition("://")[2].partition("/")[2]
     path, _, query = target.partition("?")
-    return (unquote(path) if "%" in path else path), query
+    return path, query

@@ -156,7 +156,7 @@ class Door:
         return RequestTimeout(f"the body did not come within {self.settings.body_timeout:g} s (body_timeout)")
 
     async def answer(self, method: str, path: str, query: str, headers: Headers, body: Bytes) -> Reply:
-        """Answer one request whose path is decoded and whose headers are still those of its connection."""
+        """Answer one request; its path is as it was sent, its headers are still those of its connection."""
         id = request_id(headers)
         try:
             if path in _OWN_PATHS:

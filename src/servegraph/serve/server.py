@@ -12,6 +12,7 @@ from typing import Any
 
 from servegraph.context import Context
 from servegraph.engine import drive
+from servegraph.engine.commands import Raise
 from servegraph.engine.gate import Gate
 from servegraph.engine.names import Names
 from servegraph.engine.node import Node, Place
@@ -321,12 +322,21 @@ class Server:
         if not run.answered:
             run.settle()
 
-    def _emit(self, node: Node, event: Event, members: Sequence[Held]) -> None:
-        """Let an event go on from a step that held those it is made of."""
-        run = JointRun(event, list(members), self.plan.joints)
+    def _emit(
+        self,
+        node: Node,
+        event: Event,
+        members: Sequence[Held],
+        *,
+        whole: bool = False,
+        error: Exception | None = None,
+    ) -> None:
+        """Let an event go on from a step that held those it is made of (see ``protocols.Emit``)."""
+        run = JointRun(event, list(members), self.plan.joints, whole)
         if run.joints is not None:
             run.joints.enter(node)
-        going = walk(run, node, event, run.answers != "receipt", None, event)
+        out = event if error is None else Raise(error)
+        going = walk(run, node, event, run.answers != "receipt", None, out)
         try:
             command = going.send(None)
         except StopIteration:

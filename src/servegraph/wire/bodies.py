@@ -7,8 +7,6 @@ from email.message import Message
 from functools import lru_cache
 from typing import Any, Final
 
-import orjson
-
 from servegraph.errors import BadEvent
 from servegraph.wire.json import dumps, is_json, loads
 
@@ -67,8 +65,8 @@ def _read_text(body: str, content_type: str) -> Any:
 
 def _parsed_or_same(body: Any) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return loads(body)
+    except BadEvent:
         return body
 
 
