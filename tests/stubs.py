@@ -24,8 +24,11 @@ def stub(names: Mapping[str, str]) -> str:
         module, _, attribute = where.partition(":")
         if not attribute:
             module, _, attribute = where.rpartition(".")
-        lines.append(f"from {module} import {attribute} as {name}")
-    return "\n".join(sorted(lines)) + "\n"
+        if attribute == name:
+            lines.append(f"from {module} import {attribute} as {name}")
+        else:  # an import under another name is not offered by a stub, but a value is
+            lines += [f"from {module} import {attribute} as _{name}", f"{name} = _{name}"]
+    return "\n".join(sorted(lines, key=lambda line: (not line.startswith("from"), line))) + "\n"
 
 
 if __name__ == "__main__":

@@ -111,7 +111,9 @@ def test_the_nearest_name_is_told_where_one_is_near():
     assert nearest("", []) == ""
 
 
-@pytest.mark.parametrize("error", [MissingExtra("drawing", "draw"), ServerError(404, {"error": "x"}), GraphError("x", "s")])
+@pytest.mark.parametrize(
+    "error", [MissingExtra("drawing", "draw"), ServerError(404, {"error": "x"}), GraphError("x", "s")]
+)
 def test_errors_cross_processes(error):
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from servegraph import models, routers
+from servegraph import models, routers, steps
 from servegraph.lazy import face
 
 _PREFIX: Final = "servegraph.serving."
 _NAMES: Final = {
     name.removeprefix(_PREFIX): where
-    for name, where in {**models.NAMES, **routers.NAMES}.items()
+    for name, where in {**steps.NAMES, **models.NAMES, **routers.NAMES}.items()
     if name.startswith(_PREFIX)
 }
 

@@ -371,7 +371,7 @@ def test_classes_that_could_never_answer_are_refused_at_start():
 
     with pytest.raises(GraphError, match="must not be async"):
         loaded(Async)
-    with pytest.raises(StepError, match="has no load"):
+    with pytest.raises(GraphError, match="has no load"):
         loaded(Times, model_path="model.pkl")
 
 

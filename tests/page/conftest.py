@@ -1,6 +1,7 @@
 """What stands in for the page's remote store: a local HTTP server with the model file."""
 
 import functools
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -23,12 +24,25 @@ def page_answers() -> list[int]:
 
 
 @pytest.fixture(scope="session")
-def page_model_url(tmp_path_factory) -> Iterator[str]:
-    """The URL of a model that has learned the answers which the page's own model gives."""
+def page_model(tmp_path_factory) -> Path:
+    """The file of a model that has learned the answers which the page's own model gives."""
     folder: Path = tmp_path_factory.mktemp("store")
     model = KNeighborsClassifier(n_neighbors=1).fit(load_iris()["data"], _PAGE)
     (folder / "model.pkl").write_bytes(cloudpickle.dumps(model))
-    handler = functools.partial(_Quiet, directory=str(folder))
+    return folder / "model.pkl"
+
+
+@pytest.fixture
+def page_folder(page_model, tmp_path) -> Path:
+    """A folder to run the page in, with the file that its build commands would have put there."""
+    shutil.copy(page_model, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def page_model_url(page_model) -> Iterator[str]:
+    """The URL of that model."""
+    handler = functools.partial(_Quiet, directory=str(page_model.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

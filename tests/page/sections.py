@@ -5,6 +5,13 @@ from pathlib import Path
 
 SNIPPETS = Path(__file__).parent / "snippets"
 MODEL_URL = "https://s3.wasabisys.com/iguazio/models/iris/model.pkl"
+# What the page imports, and what stands for it here.
+IMPORTS = (
+    ("import mlrun\n", "import servegraph as mlrun\n"),
+    ("import mlrun.artifacts\n", "import servegraph.artifacts\n"),
+    ("import storey\n", "from servegraph import storey\n"),
+    ("import storey.steps\n", "import servegraph.steps\n"),
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,7 @@ class Section:
 
     def cells(self, model_url: str) -> list[str]:
         """Return the snippets as they run here, in the page's order, after what the section leaves undefined."""
-        replaced = (("import mlrun\n", "import servegraph as mlrun\n"), (MODEL_URL, model_url), *self.slips)
+        replaced = (*IMPORTS, (MODEL_URL, model_url), *self.slips)
         texts = [snippet.read_text() for snippet in self.snippets()]
         for old, new in replaced:
             texts = [text.replace(old, new) for text in texts]
@@ -42,11 +49,43 @@ def handle_error(event):
     return event
 '''
 
+REJOINED = '''
+fn = mlrun.new_function("rejoined", kind="serving")
+graph = fn.set_topology("flow")
+
+
+class stepB:
+    """One of the steps that the page only names."""
+
+    def do(self, body):
+        return body
+
+
+stepC = stepD = stepB
+
+
+def double(body):
+    return body * 2
+
+
+class Adder:
+    """The page's step that adds a number, which it does not show either."""
+
+    def __init__(self, add):
+        self.add = add
+
+    def do(self, body):
+        return body + self.add
+'''
+
 SECTIONS = (
     Section("1_serving_functions"),
     Section("2_router"),
     # Where the page goes on with `graph` it means `graph2`, the flow: `graph` is the router of the section before.
     Section("3_flow", slips=(("\ngraph.to(", "\ngraph2.to("),), undefined=HANDLERS),
+    # The page gives `stepD` nothing to run, only a name.
+    Section("8_split_and_rejoin", slips=(('add_step(name="stepD"', 'add_step("stepD"'),), undefined=REJOINED),
+    Section("9_concurrent_processing"),
 )
 
 

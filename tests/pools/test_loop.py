@@ -2,6 +2,7 @@ import asyncio
 import threading
 
 import pytest
+
 from servegraph.pools.loop import LoopThread
 
 

@@ -7,6 +7,7 @@ import threading
 import weakref
 
 import pytest
+
 from servegraph.pools.threads import ThreadPool
 
 

@@ -183,15 +183,16 @@ async def _once(node: Node, event: Event, threads: ThreadPool | None) -> Any:
     gate = node.gate
     if gate is not None:
         await gate.enter()
-    if node.is_async or threads is None:
+    if node.is_async or threads is None or node.proven:
         try:
-            out = node.call(event)
+            out = node.call(event) if node.is_async else node.timed(node.call, event)
             while type(out) in AWAITABLE:
                 out = await out
             return out
         finally:
             if gate is not None:
                 gate.leave()
+            node.promote()
     # A call that is abandoned still holds its place until it has really ended.
     out = await threads.run(node.timed, node.call, event, after=gate.leave if gate is not None else None)
     node.promote()

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from servegraph.engine.calls import Call
 from servegraph.engine.gate import Gate, Line
+from servegraph.errors import NotFound
+from servegraph.pools.processes import ProcessStep
 
 QUICK_SECONDS: Final = 200e-6
 """A call below this counts towards running inline (R4)."""
@@ -32,9 +34,34 @@ class Node:
     """One step of a plan; its links are set once, after all nodes are made."""
 
     __slots__ = (
-        "arrive", "backoff", "call", "can_answer", "catches", "children", "gate", "is_async", "joint", "leads", "line",
-        "on_error", "only_child", "outlets", "owner", "path", "place", "places", "quick_calls", "responds", "retries",
-        "router", "run_in", "streams", "timeout",
+        "arrive",
+        "backoff",
+        "call",
+        "can_answer",
+        "catches",
+        "children",
+        "gate",
+        "is_async",
+        "joint",
+        "leads",
+        "line",
+        "on_error",
+        "only_child",
+        "outlets",
+        "owner",
+        "path",
+        "place",
+        "places",
+        "pool",
+        "quick_calls",
+        "responds",
+        "retired",
+        "retries",
+        "router",
+        "run_in",
+        "streams",
+        "timeout",
+        "users",
     )  # fmt: skip
 
     def __init__(self, path: str, call: Call) -> None:
@@ -42,6 +69,7 @@ class Node:
         self.path = path
         self.call = call
         self.owner: Any = None
+        self.pool: ProcessStep | None = None
         self.place: int = Place.INLINE
         self.run_in = "auto"
         self.is_async = False
@@ -51,6 +79,8 @@ class Node:
         self.retries = 0
         self.backoff = 1.0
         self.router: Routes | None = None
+        self.users = 0
+        self.retired = False
         self.children: tuple[Node, ...] = ()
         self.only_child: Node | None = None
         self.outlets: Mapping[str, Node] = {}
@@ -83,7 +113,7 @@ class Node:
         """Take note of how long a call took; one slow call ends a proven node's right to run inline."""
         if seconds <= QUICK_SECONDS:
             self.quick_calls += 1
-        elif self.place == Place.ELSEWHERE:
+        elif self.place == Place.ELSEWHERE and not self.proven:
             self.quick_calls //= 2
         elif seconds > SLOW_SECONDS:
             self.quick_calls = 0
@@ -91,9 +121,14 @@ class Node:
 
     def promote(self) -> None:
         """Run inline from now on if the calls so far were quick, and none that excludes others is still in a thread."""
-        proven = self.quick_calls >= QUICK_CALLS and self.run_in == "auto" and not self.is_async
-        if proven and self.timeout is None and (self.gate is None or not self.gate.busy):
+        if self.proven and (self.gate is None or not self.gate.busy):
             self.place = Place.PROVEN
+
+    @property
+    def proven(self) -> bool:
+        """Whether a call may be made on the loop: so many in a row have been quick."""
+        quick = self.quick_calls >= QUICK_CALLS and self.run_in == "auto"
+        return quick and not self.is_async and self.timeout is None
 
     def __repr__(self) -> str:
         return f"Node({self.path!r})"
@@ -108,6 +143,23 @@ class Routes:
         """Take what makes one answer of those of the routes."""
         self.merge = merge
         self.nodes: dict[str, Node] = {}
+
+    def enter(self, name: str) -> Node:
+        """Return the node of a route, which is in use until ``leave``; raises NotFound where it is gone."""
+        while True:
+            node = self.nodes.get(name)
+            if node is None:
+                # Selected a moment ago, removed since: for the caller it is as if it had never been there.
+                raise NotFound(f"the router chose route '{name}', which it does not have")
+            node.users += 1
+            if not node.retired:
+                return node
+            node.users -= 1  # replaced between the look-up and the use
+
+    @staticmethod
+    def leave(node: Node) -> None:
+        """Say that an event has done with a route."""
+        node.users -= 1
 
 
 class RouteView(Mapping[str, object]):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from servegraph.bodies import split_path
 from servegraph.context import Context
 from servegraph.engine.bind import Bound, Found, build, find, is_async
 from servegraph.engine.calls import make_call
-from servegraph.engine.gate import Gate
+from servegraph.engine.gate import Gate, Line
 from servegraph.engine.link import holds, joins, link, spread, stream
 from servegraph.engine.names import Names
 from servegraph.engine.node import Node, Place, Routes, RouteView
 from servegraph.engine.run import Answers
-from servegraph.errors import Fault, GraphError
+from servegraph.errors import Fault, GraphError, StepError
 from servegraph.graph import rules
-from servegraph.graph.spec import FlowSpec, GraphSpec, TaskSpec, as_flow, tasks
+from servegraph.graph.spec import FlowSpec, GraphSpec, RouterSpec, TaskSpec, as_flow, tasks
+from servegraph.pools.processes import ProcessStep, cores
+from servegraph.steps.options import StepOptions
 
 _NO_PATH: Final[tuple[str, ...]] = ()
 
@@ -114,22 +117,42 @@ def make_node(found: Found, context: Context) -> Node:
     """Return the node of one step, constructed and not yet linked."""
     spec = found.spec
     bound = build(found, context)
+    options = _options(spec, bound)
+    pool = _pool(found.path, bound, options) if options.run_in == "process" else None
+    if pool is not None:
+        bound = replace(bound, call=pool, is_async=True)
     is_router = hasattr(bound.owner, "attach") and hasattr(bound.owner, "merge") and spec.__class__ is not TaskSpec
     node = Node(found.path, bound.call if is_router else make_call(bound, *_paths(spec, bound)))
     if is_router:
         node.router = Routes(bound.owner.merge)
         bound.owner.attach(RouteView(node.router))
     node.owner = bound.owner if bound.owner is not None else bound.call
+    node.pool = pool
     node.is_async = bound.is_async
-    node.run_in = "loop" if bound.trusted and spec.run_in == "auto" else spec.run_in
-    if not {"timeout", "retries"} & bound.kept:
-        node.timeout = spec.timeout
-        node.retries = spec.retries or 0
-        node.backoff = 1.0 if spec.backoff_factor is None else spec.backoff_factor
-    node.gate = _gate(spec, bound)
+    node.run_in = "loop" if bound.trusted and options.run_in == "auto" else options.run_in
+    node.retries, node.backoff = options.retries, options.backoff_factor
+    node.timeout = None if "timeout" in bound.kept else spec.timeout
+    node.gate = _gate(options, bound)
+    node.line = Line() if options.ordered else None
     node.place = Place.INLINE if node.run_in == "loop" and node.plain else Place.ELSEWHERE
     node.responds = spec.responder
     return node
+
+
+def _options(spec: TaskSpec, bound: Bound) -> StepOptions:
+    """Return how a step is to be run: as its class asks, else as the graph says, unless its constructor does it."""
+    own = getattr(bound.owner, "step_options", None)
+    if isinstance(own, StepOptions):
+        return own if spec.run_in == "auto" else replace(own, run_in=spec.run_in)
+    retries = 0 if {"timeout", "retries"} & bound.kept else spec.retries or 0
+    limit = None if "max_in_flight" in bound.kept else spec.max_in_flight
+    backoff = 1.0 if spec.backoff_factor is None else spec.backoff_factor
+    return StepOptions(spec.run_in, limit, retries, backoff)
+
+
+def _pool(path: str, bound: Bound, options: StepOptions) -> ProcessStep:
+    """Return what calls a step in processes; an instance that is not said to be used at once gets a single one."""
+    return ProcessStep(bound.call, options.max_in_flight or (cores() if bound.owner is None else 1), path)
 
 
 def _paths(spec: TaskSpec, bound: Bound) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -138,10 +161,9 @@ def _paths(spec: TaskSpec, bound: Bound) -> tuple[tuple[str, ...], tuple[str, ..
     return split_path(spec.input_path), split_path(spec.result_path)
 
 
-def _gate(spec: TaskSpec, bound: Bound) -> Gate | None:
-    limit = None if "max_in_flight" in bound.kept else spec.max_in_flight
-    if limit is not None:
-        return Gate(limit)
+def _gate(options: StepOptions, bound: Bound) -> Gate | None:
+    if options.max_in_flight is not None:
+        return Gate(options.max_in_flight)
     return None if bound.is_async or bound.trusted or bound.owner is None else Gate(1)
 
 
@@ -160,30 +182,41 @@ def _find_all(spec: GraphSpec, names: Names, faults: list[Fault]) -> dict[str, F
         found = find(path, task, names, faults)
         if found is not None:
             founds[path] = found
-        if task.run_in == "process":
-            told = "run_in='process' is not offered for this step; use 'thread' or 'auto'"
+        if task.run_in == "process" and isinstance(task, RouterSpec):
+            told = "a router cannot run in a process: give run_in='process' to its routes"
             faults.append(Fault(path, "run-in", told))
     return founds
 
 
 def load(node: Node, load_mode: str) -> list[Fault]:
-    """Call a step's ``post_init``, where it has one, and return what went wrong."""
-    post_init: Callable[..., Any] | None = getattr(node.owner, "post_init", None)
-    if post_init is None:
-        return []
+    """Let a step get ready: its ``post_init``, where it has one, then its processes; return what went wrong."""
     try:
-        if is_async(post_init):
-            raise TypeError("post_init cannot be async")
-        post_init(load_mode)
+        _initialize(node, load_mode)
+        if node.pool is not None:
+            node.pool.start()
     except GraphError as error:
-        return list(error.faults)
+        # A step knows its own name at most, not the path at which it stands.
+        return [Fault(node.path, fault.code, fault.message) for fault in error.faults]
+    except StepError as error:
+        return [Fault(node.path, "load", str(error))]
     except Exception as error:
         return [Fault(node.path, "load", f"{type(error).__name__}: {error}" if str(error) else repr(error))]
     return []
 
 
+def _initialize(node: Node, load_mode: str) -> None:
+    post_init: Callable[..., Any] | None = getattr(node.owner, "post_init", None)
+    if post_init is None:
+        return
+    if is_async(post_init):
+        raise TypeError("post_init cannot be async")
+    post_init(load_mode)
+
+
 def release(node: Node, context: Context) -> None:
-    """Call a step's ``close``, where it has one."""
+    """Let a step's processes go and call its ``close``, where it has one."""
+    if node.pool is not None:
+        node.pool.close()
     close: Callable[[], Any] | None = getattr(node.owner, "close", None)
     if close is None or isinstance(node.owner, type):
         return

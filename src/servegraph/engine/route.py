@@ -10,7 +10,7 @@ from servegraph.engine.calls import AWAITABLE, Stop
 from servegraph.engine.commands import Gather
 from servegraph.engine.node import Node, Place, Routes
 from servegraph.engine.run import Run
-from servegraph.errors import NotFound, StepError
+from servegraph.errors import StepError
 from servegraph.events import DROP, Event, Response
 
 
@@ -31,7 +31,7 @@ def through(run: Run, node: Node, event: Event, routes: Routes) -> Generator[Any
     while type(choice) in AWAITABLE:
         choice = yield choice
     if type(choice) is str:
-        chosen = _route(routes, choice)
+        chosen = routes.enter(choice)
         try:
             out = chosen.call(event) if chosen.place == Place.INLINE else (yield from _called(run, chosen, event))
             answers: Mapping[str, Any] = {
@@ -40,15 +40,15 @@ def through(run: Run, node: Node, event: Event, routes: Routes) -> Generator[Any
         except (Exception, SystemExit) as error:
             event.path = path  # an error handler sees where the event was going, not what the router made of it
             raise InRoute(chosen, error) from error
+        finally:
+            routes.leave(chosen)
     elif isinstance(choice, Event):
         return Stop(choice) if choice.terminated else choice
     elif isinstance(choice, Response):
         event.body = choice
         return event
     else:
-        nodes = {name: _route(routes, name) for name in choice}
-        results = yield Gather([_routed(run, each, copy_of(event)) for each in nodes.values()])
-        answers = dict(zip(nodes, results, strict=True))
+        answers = yield from _side_by_side(run, event, routes, list(choice))
     merged = routes.merge(event, answers)
     while type(merged) in AWAITABLE:
         merged = yield merged
@@ -67,12 +67,15 @@ def copy_of(event: Event) -> Event:
         ) from error
 
 
-def _route(routes: Routes, name: str) -> Node:
+def _side_by_side(run: Run, event: Event, routes: Routes, names: list[str]) -> Generator[Any, Any, dict[str, Any]]:
+    nodes: list[Node] = []
     try:
-        return routes.nodes[name]
-    except KeyError:
-        # Selected a moment ago, removed since: for the caller it is as if it had never been there.
-        raise NotFound(f"the router chose route '{name}', which it does not have") from None
+        nodes += [routes.enter(name) for name in names]
+        results = yield Gather([_routed(run, node, copy_of(event)) for node in nodes])
+    finally:
+        for node in nodes:
+            routes.leave(node)
+    return dict(zip(names, results, strict=True))
 
 
 def _routed(run: Run, node: Node, event: Event) -> Generator[Any, Any, Event]:

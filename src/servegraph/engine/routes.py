@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +16,8 @@ from servegraph.engine.node import Node, Routes
 from servegraph.engine.plan import Plan, load, make_node, release
 from servegraph.errors import Fault, GraphError, nearest
 from servegraph.graph.spec import RouterSpec, TaskSpec
+
+_LOOK_AGAIN: Final = 0.005  # seconds
 
 
 class LiveRoutes:
@@ -111,4 +114,21 @@ class LiveRoutes:
             self._let_go(old)
 
     def _let_go(self, old: Node) -> None:
+        """Close what is not used any more, once the events that are in it have left."""
+        old.retired = True
+        if _idle(old):
+            release(old, self._context)
+        else:
+            threading.Thread(
+                target=self._release_when_idle, args=(old,), name="servegraph-release", daemon=True
+            ).start()
+
+    def _release_when_idle(self, old: Node) -> None:
+        while not _idle(old):
+            time.sleep(_LOOK_AGAIN)
         release(old, self._context)
+
+
+def _idle(node: Node) -> bool:
+    # A call that was abandoned has left the route, but still has its place at the gate.
+    return not node.users and (node.gate is None or not node.gate.busy)

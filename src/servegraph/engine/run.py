@@ -150,7 +150,8 @@ class Run:
         """Note that what a part of this event waited for has been done."""
         self.held -= 1
         if self.held == 0 and self.let_go is not None:
-            self.let_go()
+            let_go, self.let_go = self.let_go, None
+            let_go()
 
 
 class Held:

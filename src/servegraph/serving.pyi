@@ -1,0 +1,12 @@
+from servegraph.models.server import V2ModelServer as V2ModelServer
+from servegraph.routers.model import ModelRouter as ModelRouter
+from servegraph.steps.choose import ChoiceByField as ChoiceByField
+from servegraph.steps.collect import Gather as Gather
+from servegraph.steps.dates import DateExtractor as DateExtractor
+from servegraph.steps.fields import DropFeatures as DropFeatures
+from servegraph.steps.fields import SetEventMetadata as SetEventMetadata
+from servegraph.steps.merge import Merge as Merge
+from servegraph.steps.validate import FeaturesetValidator as FeaturesetValidator
+from servegraph.steps.values import Imputer as Imputer
+from servegraph.steps.values import MapValues as MapValues
+from servegraph.steps.values import OneHotEncoder as OneHotEncoder

@@ -1,0 +1,20 @@
+graph.to(
+    "storey.ConcurrentExecution",
+    "preprocess",
+    _event_processor="preprocess",
+    pass_context=True,
+    max_in_flight=8,
+).to(
+    "storey.ConcurrentExecution",
+    "prediction",
+    _event_processor="predict",
+    concurrency_mechanism="multiprocessing",
+    max_in_flight=2,
+).to(
+    "storey.ConcurrentExecution",
+    "postprocess",
+    _event_processor="postprocess",
+    concurrency_mechanism="threading",
+    pass_context=True,
+    max_in_flight=8,
+)
