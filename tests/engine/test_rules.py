@@ -9,8 +9,12 @@ import time
 import pytest
 from tests.engine.graphs import Records, flow, mock
 
+from servegraph.context import Context
+from servegraph.engine.names import Names
+from servegraph.engine.plan import compile_graph
 from servegraph.errors import BadEvent, DeadlineExceeded, GraphError, ServerError
 from servegraph.events import DROP, Many, Response
+from servegraph.graph.spec import from_dict
 from servegraph.serve.settings import Settings
 
 ENGINES = ("sync", "async")
@@ -684,6 +688,21 @@ def test_the_error_answer_does_not_wait_for_a_side_branch():
     with mock(graph, block=lambda body: released.wait(10), **NAMES) as server:
         assert server.test(body=1, silent=True).status_code == 500
         released.set()
+
+
+# Queues
+
+
+@engines
+def test_a_queue_hands_on_in_the_mock_and_a_stream_is_refused_where_it_would_be_real(engine):
+    graph = flow(
+        engine, q={"kind": "queue", "path": "kafka://b/t"}, b={"after": "q", "handler": "plain", "responder": True}
+    )
+    with mock(graph, **NAMES) as server:
+        assert server.test(body=1) == 2
+    names = Names([NAMES])
+    with pytest.raises(GraphError, match="step 'q': the stream 'kafka://b/t' is not written to"):
+        compile_graph(from_dict(graph), names, Context())
 
 
 # R8 any step

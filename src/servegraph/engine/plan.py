@@ -17,7 +17,7 @@ from servegraph.engine.node import Node, Place, Routes, RouteView
 from servegraph.engine.run import Answers
 from servegraph.errors import Fault, GraphError, StepError
 from servegraph.graph import rules
-from servegraph.graph.spec import FlowSpec, GraphSpec, RouterSpec, TaskSpec, as_flow, tasks
+from servegraph.graph.spec import FlowSpec, GraphSpec, QueueSpec, RouterSpec, TaskSpec, as_flow, tasks
 from servegraph.pools.processes import ProcessStep, cores
 from servegraph.steps.options import StepOptions
 
@@ -86,9 +86,11 @@ def compile_graph(spec: GraphSpec, names: Names, context: Context) -> Plan:
     """Return the plan of a graph with every step constructed; raises GraphError with all faults at once."""
     faults = rules.check(spec)
     founds = _find_all(spec, names, faults)
+    flow = as_flow(spec)
+    if not context.is_mock:
+        faults += _streams(flow)
     if faults:
         raise GraphError(faults)
-    flow = as_flow(spec)
     causes: list[BaseException] = []
     nodes: dict[str, Node] = {}
     for name, step in flow.steps.items():
@@ -111,6 +113,13 @@ def compile_graph(spec: GraphSpec, names: Names, context: Context) -> Plan:
     plan = Plan(flow, nodes, context, ordered=isinstance(spec, FlowSpec) and spec.engine == "sync")
     _share_gates(plan)
     return plan
+
+
+def _streams(flow: FlowSpec) -> Iterator[Fault]:
+    for name, step in flow.steps.items():
+        if isinstance(step, QueueSpec) and step.path:
+            told = f"the stream '{step.path}' is not written to: only the mock runs queues so far, in memory"
+            yield Fault(name, "queue", f"{told}; leave out path= for a queue inside one process")
 
 
 def make_node(found: Found, context: Context) -> Node:
