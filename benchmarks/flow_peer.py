@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -122,8 +123,9 @@ def main() -> None:
         except Exception as error:
             answer = {"reason": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
-    answers.flush()
-    os._exit(0)  # its pools keep their process from ending
+    for process in multiprocessing.active_children():  # its pools are never closed
+        process.kill()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Row:
     """One workload: how it is measured here, its name in flow_peer.py, and what is to be reached."""
 
     name: str
-    ours: Callable[[], float]
+    ours: Flow
     peer: str
     aim: str = ""
     ideal: Callable[[], float] | None = None
@@ -52,19 +52,60 @@ class Row:
     reason: str = ""
 
 
-def answered(build: Callable[[servegraph.ServingFunction], None], start: int = 1000) -> Callable[[], float]:
-    """Return what measures a flow whose callers wait for the answer."""
-    loop, function = asyncio.new_event_loop(), servegraph.new_function("flow", kind="serving")
-    build(function)
-    server = function.build_server()
-    loop.run_until_complete(server.start())
+class Flow:
+    """A served flow whose rate is measured with all callers waiting for their answers."""
 
-    async def ask(body: int) -> None:
-        assert (await server.handle(Event(body))).status_code == 200
+    def __init__(self, build: Callable[[servegraph.ServingFunction], None], start: int = 1000) -> None:
+        """Serve it and warm it up; a measurement begins with ``start`` events."""
+        function = servegraph.new_function("flow", kind="serving")
+        build(function)
+        self.loop, self.server, self.start = asyncio.new_event_loop(), function.build_server(), start
+        self.loop.run_until_complete(self.server.start())
+        self.loop.run_until_complete(self.spend(start))
 
-    # Steps that prove to be quick run inline then.
-    loop.run_until_complete(work.answered(ask, max(start, 1000) if start > 100 else start))
-    return lambda: work.rate(loop, lambda count: work.answered(ask, count), start)
+    def __call__(self) -> float:
+        """Return events per second."""
+        return work.rate(self.loop, self.spend, self.start)
+
+    async def spend(self, count: int) -> float:
+        """Return the seconds that so many events take."""
+        spent = await work.answered(self.ask, count)
+        await self.server.wait_for_completion()
+        return spent
+
+    async def ask(self, body: int) -> None:
+        """Wait for an answer."""
+        assert (await self.server.handle(Event(body))).status_code == 200
+
+    def close(self) -> None:
+        """Let the workers go."""
+        self.loop.run_until_complete(self.server.stop())
+        self.loop.close()
+
+
+class Batches(Flow):
+    """A flow that is measured from its first event until all batches are through."""
+
+    def __init__(self) -> None:
+        """Serve a Batch of ten whose callers do not wait for it."""
+        self.counted: list[int] = []
+        super().__init__(self.build)
+
+    def build(self, function: servegraph.ServingFunction) -> None:
+        """Count what comes out of a Batch."""
+        function.set_topology("flow").to("storey.Batch", name="batch", max_events=10, full_event=False).to(
+            name="count", handler=lambda bodies: self.counted.append(len(bodies))
+        )
+
+    async def spend(self, count: int) -> float:
+        """Return the seconds that so many events take."""
+        self.counted.clear()
+        begun = perf_counter()
+        for number in range(count):
+            await self.server.handle(Event(number))
+        await self.server.wait_for_completion()
+        assert sum(self.counted) == count
+        return perf_counter() - begun
 
 
 def maps(count: int) -> Callable[[servegraph.ServingFunction], None]:
@@ -100,47 +141,24 @@ def fork(last: str) -> Callable[[servegraph.ServingFunction], None]:
     return build
 
 
-def batch() -> Callable[[], float]:
-    """Return what measures a Batch of ten, from the first event until all batches are through."""
-    loop, function = asyncio.new_event_loop(), servegraph.new_function("flow", kind="serving")
-    counted = []
-    function.set_topology("flow").to("storey.Batch", name="batch", max_events=10, full_event=False).to(
-        name="count", handler=lambda bodies: counted.append(len(bodies))
-    )
-    server = function.build_server()
-    loop.run_until_complete(server.start())
-
-    async def spend(count: int) -> float:
-        counted.clear()
-        begun = perf_counter()
-        for number in range(count):
-            await server.handle(Event(number))
-        await server.wait_for_completion()
-        assert sum(counted) == count
-        return perf_counter() - begun
-
-    loop.run_until_complete(spend(1000))
-    return lambda: work.rate(loop, spend, 1000)
-
-
-def concurrent(function: Callable, mechanism: str, limit: int, start: int) -> Callable[[], float]:
+def concurrent(function: Callable, mechanism: str, limit: int, start: int) -> Flow:
     """Return what measures a ConcurrentExecution."""
 
     def build(serving: servegraph.ServingFunction) -> None:
         step = storey.ConcurrentExecution(function, mechanism, max_in_flight=limit)
         serving.set_topology("flow").to(step, name="concurrent").respond()
 
-    return answered(build, start)
+    return Flow(build, start)
 
 
 def all_rows() -> list[Row]:
     """Return the workloads, prepared."""
     return [
-        *[Row(f"{count} maps", answered(maps(count)), f"maps {count}", "5x") for count in (1, 3, 10)],
-        Row("Batch of 10", batch(), "batch"),
-        Row("Choice of 2", answered(choice), "choice"),
-        Row("fan-out to 2 steps, rejoined", answered(fork("Gather")), "fork"),
-        Row("fan-out to 2 steps, merged", answered(fork("mlrun.serving.Merge")), "", "", None, {}, NO_JOIN),
+        *[Row(f"{count} maps", Flow(maps(count)), f"maps {count}", "5x") for count in (1, 3, 10)],
+        Row("Batch of 10", Batches(), "batch"),
+        Row("Choice of 2", Flow(choice), "choice"),
+        Row("fan-out to 2 steps, rejoined", Flow(fork("Gather")), "fork"),
+        Row("fan-out to 2 steps, merged", Flow(fork("mlrun.serving.Merge")), "", "", None, {}, NO_JOIN),
         Row("asyncio, 8 in flight", concurrent(work.add_soon, "asyncio", 8, 1000), "asyncio"),
         Row("threading, 8 in flight", concurrent(work.add, "threading", 8, 1000), "threading"),
         Row("multiprocessing, 2 processes", concurrent(work.add, "multiprocessing", 2, 500), "multiprocessing"),
@@ -190,7 +208,8 @@ class Peer:
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
-            self._process.communicate()
+            self._process.stdin.close()
+            self._process.wait()
 
 
 def show(rows: list[Row], console: Console) -> None:
@@ -224,6 +243,8 @@ def main() -> None:
             if row.peer:
                 peer.measure(row)
     peer.close()
+    for row in rows:
+        row.ours.close()
     show(rows, console)
 
 

@@ -87,6 +87,28 @@ def test_filter_does_not_reach_a_call_that_overlaps_in_another_thread():
         assert together(server, 0, 1) == [0, None]
 
 
+@engines
+def test_an_error_after_filter_is_an_error_and_drops_no_other_event(engine):
+    class Failing(MapClass):
+        def do(self, body):
+            if body:
+                self.filter()
+                raise ValueError("after all")
+            return body
+
+    assert one(engine, Failing, 1, 0, 0) == [(500, "after all"), 0, 0]
+
+
+def test_filter_outside_of_do_drops_nothing_later():
+    class Step(MapClass):
+        def do(self, body):
+            return body
+
+    step = Step()
+    assert step.filter() is DROP
+    assert step.do(1) == 1
+
+
 def test_filter_of_one_step_does_not_drop_in_another_that_calls_it():
     inner = Ignoring()
 

@@ -43,9 +43,12 @@ def service():
         def log_message(self, *_):
             pass
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
     released = threading.Event()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
-        server.daemon_threads = True
+    with Server(("127.0.0.1", 0), Echo) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         server.url = f"http://127.0.0.1:{server.server_port}"

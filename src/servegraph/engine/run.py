@@ -233,10 +233,11 @@ def _tell(member: Held, event: Event) -> None:
 def report(context: Context, step: str, event: Event, error: BaseException) -> None:
     """Log one failed event and send its record to the error stream."""
     told = f"{type(error).__name__}: {error}"
+    where = f" in step '{step}'" if step else ""
     expected = isinstance(error, EventError) and status_of(error) < 500
     if expected:
-        context.logger.warning(f"event {event.id} was refused in step '{step}': {told}")
+        context.logger.warning(f"event {event.id} was refused{where}: {told}")
     else:
         details: dict[str, Any] = {"exc_info": error}
-        context.logger.error(f"event {event.id} failed in step '{step}': {told}", **details)
+        context.logger.error(f"event {event.id} failed{where}: {told}", **details)
     context.push_error(event, told, source=step)

@@ -14,7 +14,7 @@ from servegraph.steps.base import Options, StepBase
 
 
 class _Call:
-    """One call of a step's ``do``: whether it said ``self.filter()``."""
+    """One awaited call of a step's ``do``: whether it said ``self.filter()``."""
 
     __slots__ = ("dropped", "step")
 
@@ -23,8 +23,10 @@ class _Call:
         self.dropped = False
 
 
-# Every thread and task has its own, so that calls which overlap do not see each other's.
-_current: Final[ContextVar[_Call | None]] = ContextVar("servegraph_step_call", default=None)
+# Every thread and task has its own, so that calls which overlap do not see each other's. An awaited call may have tasks
+# that help it, which share the object; for one that is not awaited, a mark costs less.
+_awaiting: Final[ContextVar[_Call | None]] = ContextVar("servegraph_step_call", default=None)
+_filtered: Final[ContextVar[MapClass | None]] = ContextVar("servegraph_filtered_step", default=None)
 
 
 class MapClass(StepBase):
@@ -46,9 +48,11 @@ class MapClass(StepBase):
 
     def filter(self) -> Any:
         """Drop the event that this ``do`` is called for, whatever it returns; ``return self.filter()`` works, too."""
-        call = _current.get()
+        call = _awaiting.get()
         if call is not None and call.step is self:
             call.dropped = True
+        else:
+            _filtered.set(self)
         return DROP
 
 
@@ -64,16 +68,16 @@ def _filtering(do: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(do)
     def called(self: MapClass, body: Any) -> Any:
-        outer = _current.get()
-        if outer is not None and outer.step is self:  # super().do(): the call belongs to the class below
-            return do(self, body)
-        call = _Call(self)
-        token = _current.set(call)
+        if _filtered.get() is self and type(self).do is called:
+            _filtered.set(None)  # a mark that no call of do has left
         try:
             result = do(self, body)
-        finally:
-            _current.reset(token)
-        if call.dropped:
+        except BaseException:
+            _filtered.set(None)
+            raise
+        # With super().do() the mark is for the call of the class below.
+        if _filtered.get() is self and type(self).do is called:
+            _filtered.set(None)
             return DROP
         return _settled(self, result) if type(result) is CoroutineType else result
 
@@ -81,13 +85,13 @@ def _filtering(do: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _settled(step: MapClass, work: Any) -> Any:
-    outer = _current.get()
+    outer = _awaiting.get()
     if outer is not None and outer.step is step:
         return await work
     call = _Call(step)
-    token = _current.set(call)
+    token = _awaiting.set(call)
     try:
         result = await work
     finally:
-        _current.reset(token)
+        _awaiting.reset(token)
     return DROP if call.dropped else result
