@@ -11,7 +11,7 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("[0-9][0-9]_*.py"))
 MAX_LINES = 40
 # The one line that a server logs for each event that failed or was refused.
-LOGGED = re.compile(r"event [0-9a-f]{32} (was refused|failed) ")
+LOGGED = re.compile(r"event [0-9a-f]{32} (was refused|failed)")
 
 every_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
 

@@ -9,10 +9,10 @@ import xml.etree.ElementTree as xml
 
 import httpx
 import pytest
-import servegraph
-
 from tests.acceptance.processes import command, serving
 from tests.asking import curl
+
+import servegraph
 
 pytestmark = pytest.mark.slow
 FLOWERS = {"inputs": [[5.1, 3.5, 1.4, 0.2], [7.7, 3.8, 6.7, 2.2]]}
@@ -34,7 +34,9 @@ def folder(tmp_path, readme):
 def as_notebook(folder):
     cell = {"cell_type": "code", "source": (folder / "iris.py").read_text().splitlines(keepends=True)}
     text = {"cell_type": "markdown", "source": ["# Flowers"]}
-    (folder / "iris.ipynb").write_text(json.dumps({"cells": [text, cell], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
+    (folder / "iris.ipynb").write_text(
+        json.dumps({"cells": [text, cell], "nbformat": 4, "nbformat_minor": 5, "metadata": {}})
+    )
     return "iris.ipynb"
 
 
@@ -138,7 +140,14 @@ def test_a_mistake_is_told_with_what_to_do(mistakes, target, code, told):
 
 @pytest.mark.parametrize(
     ("what", "target"),
-    [(("check",), 0), (("check",), 3), (("check",), 6), (("check",), 9), (("plot", "-o", "x.svg"), 4), (("invoke",), 7)],
+    [
+        (("check",), 0),
+        (("check",), 3),
+        (("check",), 6),
+        (("check",), 9),
+        (("plot", "-o", "x.svg"), 4),
+        (("invoke",), 7),
+    ],
 )
 def test_other_commands_tell_it_too(mistakes, what, target):
     file, code, told = MISTAKES[target]

@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from tests.acceptance.random_graphs import LOG, Reference, canonical, define, fresh, graphs, shares
+
 from servegraph.engine import run as run_module
 from servegraph.engine import walk as walk_module
 from servegraph.engine.joints import Joints
 from servegraph.events import DROP, Event
-
-from tests.acceptance.random_graphs import LOG, Reference, canonical, define, fresh, graphs, shares
 
 EXAMPLES = int(os.environ.get("SERVEGRAPH_EXAMPLES", "60"))
 EVENTS = 20
@@ -47,6 +47,7 @@ def by_mock(fn, numbers):
 
 def on_loop(fn, numbers):
     """Answer on an event loop, all events at once, with sync steps in threads until they have proven quick."""
+
     async def serve():
         server = fn.build_server(request_timeout=TIMEOUT)
         await server.start()

@@ -164,3 +164,8 @@ def test_a_name_can_be_used_again_once_its_step_is_gone(flow):
     assert [(fault.step, fault.code) for fault in rules.check(flow.spec)] == [("b", "unknown-after")]
     flow.to("C", "a")
     assert rules.check(flow.spec) == []
+
+
+def test_a_step_that_runs_nothing_is_told_of_a_misspelt_option(flow):
+    with pytest.raises(ValueError, match=r"'handlr' is neither; did you mean 'handler'\?"):
+        flow.to(name="a", handlr="b")

@@ -128,9 +128,16 @@ async def test_a_streamed_result_is_an_async_generator():
 
 @awaited
 async def test_a_caller_that_gives_up_leaves_the_event_on_its_way():
-    controller = flow(storey.Map(slow), storey.Complete(), storey.Reduce([], collect))
+    released = asyncio.Event()
+
+    async def wait(body):
+        await released.wait()
+        return body + 1
+
+    controller = flow(storey.Map(wait), storey.Complete(), storey.Reduce([], collect))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(controller.emit(1), 0.001)
+    released.set()
     assert await controller.terminate(wait=True) == [2]
 
 

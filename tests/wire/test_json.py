@@ -227,3 +227,17 @@ def test_keys_are_written_alike_on_the_fast_and_the_careful_way(body):
     fast = json.loads(dumps(body))
     careful = json.loads(dumps([body, 2**70]))[0]
     assert fast.keys() == careful.keys()
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**40])
+def test_integers_of_any_size_are_read_exactly(number):
+    assert loads(str(number)) == number
+    assert type(loads(str(number).encode())) is int
+    assert loads(dumps([number])) == [number]
+
+
+def test_text_nested_deeply_is_read():
+    body = loads("[" * 1000 + "]" * 1000)
+    for _ in range(999):
+        (body,) = body
+    assert body == []

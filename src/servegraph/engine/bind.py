@@ -18,7 +18,7 @@ from servegraph.protocols import Router
 DEFAULT_ROUTER: Final = "mlrun.serving.ModelRouter"
 
 # What a constructor gets when it names it, unless the graph's author gave it a value.
-_INJECTED: Final = ("name", "context", "input_path", "result_path", "full_event")
+_INJECTED: Final = ("name", "context", "input_path", "result_path", "full_event", "inlets")
 # Options of any step that belong to the constructor when it names them, otherwise to the engine.
 OPTIONS: Final = ("timeout", "retries", "backoff_factor", "max_in_flight")
 # What makes a class a step, the first that it has: how it is called, or what becomes of events that come to it.
@@ -194,11 +194,12 @@ def _injected(found: Found, cls: Callable[..., Any], context: Context) -> tuple[
         "input_path": spec.input_path or None,
         "result_path": spec.result_path or None,
         "full_event": spec.full_event,
+        "inlets": list(spec.after) or None,
     }
     keywords = dict(found.keywords)
     kept = set()
     for key, value in values.items():
-        if key in parameters or (open_ended and value is not None):
+        if key in parameters or (open_ended and value is not None and key != "inlets"):
             keywords.setdefault(key, value)
             kept.add(key)
     for key in OPTIONS:
@@ -242,9 +243,18 @@ def _offers(cls: type, method: str) -> bool:
 
 
 def _introduce(found: Found, context: Context) -> None:
-    """Tell a live instance its name and context, as a constructor would have been told."""
-    for key, value in (("name", found.path.rpartition("/")[2]), ("context", context)):
-        if getattr(found.instance, key, value) in (None, ""):
+    """Tell a live instance what the graph says of it, as a constructor would have been told."""
+    spec = found.spec
+    told = {
+        "name": found.path.rpartition("/")[2],
+        "context": context,
+        "input_path": spec.input_path or None,
+        "result_path": spec.result_path or None,
+        "full_event": spec.full_event,
+        "inlets": list(spec.after),
+    }
+    for key, value in told.items():
+        if value is not None and getattr(found.instance, key, value) in (None, "", ()):
             setattr(found.instance, key, value)
 
 

@@ -158,6 +158,7 @@ async def attempt(node: Node, event: Event, threads: ThreadPool | None) -> Any:
         return out
     finally:
         node.line.go(place)
+        node.promote()
 
 
 async def _tried(node: Node, event: Event, threads: ThreadPool | None) -> Any:

@@ -68,6 +68,11 @@ class Line:
         """Start with nobody in line."""
         self._last: asyncio.Future[None] | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether all who came have gone."""
+        return self._last is None or self._last.done()
+
     def join(self) -> tuple[asyncio.Future[None] | None, asyncio.Future[None]]:
         """Take a place at the end; the result goes to ``wait`` and then to ``go``."""
         before, mine = self._last, asyncio.get_running_loop().create_future()

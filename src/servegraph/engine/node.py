@@ -121,7 +121,8 @@ class Node:
 
     def promote(self) -> None:
         """Run inline from now on if the calls so far were quick, and none that excludes others is still in a thread."""
-        if self.proven and (self.gate is None or not self.gate.busy):
+        alone = (self.gate is None or not self.gate.busy) and (self.line is None or self.line.idle)
+        if alone and self.proven:
             self.place = Place.PROVEN
 
     @property

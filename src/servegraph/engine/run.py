@@ -73,6 +73,12 @@ class Run:
             self.answer = event
             self.settle()
 
+    def reply_each(self, events: list[Event]) -> None:
+        """Answer with the events that left the responder together."""
+        for event in events:
+            if not self.answered:
+                self.reply(event)
+
     def ended(self, node: Node, event: Event | None, hope: bool) -> None:
         """Note that a walk came to its end; ``event`` is None where a step dropped it."""
         if not hope:
@@ -190,14 +196,27 @@ class JointRun(Run):
 
     def reply(self, event: Event) -> None:
         """Answer the one member whose event this is, else every member that has no answer yet."""
-        own = [member for member in self._open if member.event is event]
-        if own:
-            self._open.remove(own[0])
-            _tell(own[0], event)
+        own = self._own(event)
+        if own is not None:
+            self._open.remove(own)
+            _tell(own, event)
         else:
             self._deal(event.body)
         if not self._open and not self.answered:
             self.settle()
+
+    def reply_each(self, events: list[Event]) -> None:
+        """Answer each member with its own event, or with the one at its place."""
+        if len(events) == len(self._open) > 1 and not any(self._own(event) for event in events):
+            events = [self.event.branch([event.body for event in events])]
+        super().reply_each(events)
+
+    def _own(self, event: Event) -> Held | None:
+        """Return the member whose event this is, or a copy of it."""
+        if self._whole:
+            return None
+        same = next((member for member in self._open if member.event is event), None)
+        return same or next((member for member in self._open if member.event.id == event.id), None)
 
     def settle(self) -> None:
         """Tell the members that got no answer what became of them."""
@@ -216,7 +235,7 @@ class JointRun(Run):
         by_place = isinstance(body, list) and len(body) == len(members) and not self._whole
         for place, member in enumerate(members):
             own = body[place] if by_place else body if isinstance(body, Response) else copy_body(body)
-            _tell(member, member.event.branch(own))
+            _tell(member, member.event.branch(own.body if isinstance(own, Event) else own))
 
 
 def _tell(member: Held, event: Event) -> None:

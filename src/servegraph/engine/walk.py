@@ -87,7 +87,7 @@ def walk(run: Run, node: Node, event: Event, hope: bool, came: Node | None = Non
                 break
         else:
             if node.responds and hope:
-                hope = _reply(run, node, event)
+                hope = _reply(run, node, [event])
             onward = node.only_child
             if onward is None:
                 yield from _end_or_branch(run, node, event, hope)
@@ -141,9 +141,9 @@ def _complete(run: Run, node: Node, onward: Node | None) -> list[Walk]:
     return walks
 
 
-def _reply(run: Run, node: Node, event: Event) -> bool:
+def _reply(run: Run, node: Node, events: list[Event]) -> bool:
     # What goes on behind the responder must not change what the caller gets.
-    run.reply(event.copy() if node.children else event)
+    run.reply_each([each.copy() for each in events] if node.children else events)
     return False
 
 
@@ -169,7 +169,7 @@ def _unusual(run: Run, node: Node, event: Event, out: Any, hope: bool) -> Walk:
         events = [out.event] if type(out) is Chosen else list(out)
         ways = _chosen(node, out.names) if type(out) is Chosen else node.children
         if events and node.responds and hope:
-            hope = _reply(run, node, events[0])
+            hope = _reply(run, node, events)
         if events and ways:
             yield Fork(_branches(run, node, ways, events, hope))
             return

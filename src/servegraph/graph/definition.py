@@ -34,6 +34,7 @@ _TASK: Final = (
     *_COMMON, "input_path", "result_path",
     "run_in", "timeout", "retries", "backoff_factor", "max_in_flight",
 )  # fmt: skip
+_WHAT_TO_RUN: Final = ("class_name", "handler")
 _OPTIONS: Final[dict[type[StepSpec], tuple[str, ...]]] = {
     TaskSpec: _TASK,
     ErrorStepSpec: _TASK,
@@ -43,7 +44,7 @@ _OPTIONS: Final[dict[type[StepSpec], tuple[str, ...]]] = {
 # Known to MLRun, whose model monitoring has no meaning here.
 _IGNORED: Final = ("model_endpoint_creation_strategy", "creation_strategy")
 # What a constructor gets from the engine or a router from its graph is never one of a step's own arguments.
-_INJECTED: Final = ("name", "context", "full_event", "routes")
+_INJECTED: Final = ("name", "context", "full_event", "input_path", "result_path", "inlets", "routes")
 
 
 @dataclass(slots=True)
@@ -114,7 +115,8 @@ def _by_name(call: Call, live: Live, taken: Collection[str]) -> Definition:
 
 def _by_handler(call: Call, live: Live, taken: Collection[str]) -> Definition:
     if call.handler is None or call.handler == "":
-        raise _wrong(call, "give it a class_name or a handler", "nothing-to-run")
+        hints = (f": '{key}' is neither{hint}" for key in call.arguments if (hint := nearest(key, _WHAT_TO_RUN)))
+        raise _wrong(call, f"give it a class_name or a handler{next(hints, '')}", "nothing-to-run")
     if not isinstance(call.handler, str) and not callable(call.handler):
         kind = type(call.handler).__name__
         raise _wrong(call, f"a handler is a function, its name or an expression, not {kind}", "type")
@@ -134,6 +136,9 @@ def _by_object(call: Call, live: Live, taken: Collection[str]) -> Definition:
     default = own if isinstance(own, str) and own and not illegal(own) else cls.__name__
     if getattr(given, "full_event", None) is True:
         call.arguments.setdefault("full_event", True)
+    for path in ("input_path", "result_path"):
+        if isinstance(own_path := getattr(given, path, None), str):
+            call.arguments.setdefault(path, own_path)
     made = _class(call, live, taken, _model_of(cls), _named(cls, live), default)
     arguments = {**_read_back(given), **made.task.class_args}
     return Definition(made.name, msgspec.structs.replace(made.task, class_args=arguments), given, routes=made.routes)
