@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.acceptance.random_graphs import LOG, Reference, canonical, define, fresh, graphs, shares
 
+import servegraph
 from servegraph.engine import run as run_module
 from servegraph.engine import walk as walk_module
 from servegraph.engine.joints import Joints
@@ -123,6 +124,26 @@ def test_random_graphs_answer_as_the_rules_say():
     finally:
         count = made["graphs"]
         print(f"\n{count} graphs:", ", ".join(f"{name} {made[name] / count:.0%}" for name in made if name != "graphs"))
+
+
+@pytest.mark.parametrize("engine", ["sync", "async"])
+@pytest.mark.parametrize("branches", [("answering", "rescued"), ("rescued", "answering")])
+def test_what_fails_behind_a_step_that_might_have_been_rescued_does_not_change_the_answer(engine, branches):
+    """Only the handler of ``rescued`` leads to the responder: once that step is past, its branch cannot answer."""
+
+    def fails(body):
+        raise ValueError("bad")
+
+    fn = servegraph.new_function("rescue")
+    graph = fn.set_topology("flow", engine=engine)
+    for name in branches:
+        graph.to(name=name, handler="(event)")
+    graph.add_step(name="responder", handler="('right')", after="answering").respond()
+    graph.add_step(name="aside", handler=fails, after="rescued")
+    graph["rescued"].error_handler(name="rescue", handler="(event)", before="responder")
+    graph.error_handler(name="catcher", handler="('wrong')")
+    with fn.to_mock_server() as mock:
+        assert mock.test(body=1) == "right"
 
 
 # Faults: each is one thing that an engine may get wrong.

@@ -136,7 +136,7 @@ async def test_a_caller_that_gives_up_leaves_the_event_on_its_way():
 
     controller = flow(storey.Map(wait), storey.Complete(), storey.Reduce([], collect))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(controller.emit(1), 0.001)
+        await asyncio.wait_for(controller.emit(1), 0.3)  # long enough for the flow to start
     released.set()
     assert await controller.terminate(wait=True) == [2]
 
