@@ -195,16 +195,6 @@ def go_on_with_what_was_dropped(monkeypatch):
     monkeypatch.setattr(walk_module, "_unusual", wrong)
 
 
-def forget_that_a_dropped_event_ends(monkeypatch):
-    right = run_module.Run.ended
-
-    def wrong(self, node, event, hope):
-        if event is not None:
-            right(self, node, event, hope)
-
-    monkeypatch.setattr(run_module.Run, "ended", wrong)
-
-
 def let_a_failing_side_branch_answer(monkeypatch):
     def wrong(self, node, event, error, hope):
         event.error, event.origin_state = error, node.path
@@ -226,8 +216,14 @@ def take_every_way(monkeypatch):
     monkeypatch.setattr(walk_module, "_chosen", lambda node, names: node.children)
 
 
+def _reply_without_a_copy(run, node, events):
+    for event in events:
+        run.reply(event)
+    return False
+
+
 def answer_with_a_body_that_others_go_on_with(monkeypatch):
-    monkeypatch.setattr(walk_module, "_reply", lambda run, node, event: run.reply(event))
+    monkeypatch.setattr(walk_module, "_reply", _reply_without_a_copy)
 
 
 def lose_all_but_the_first_of_many(monkeypatch):
@@ -244,7 +240,6 @@ FAULTS = [
     blame_the_handler,
     let_the_last_reply_count,
     go_on_with_what_was_dropped,
-    forget_that_a_dropped_event_ends,
     let_a_failing_side_branch_answer,
     join_in_the_order_of_arrival,
     join_without_the_part_that_failed,

@@ -729,6 +729,36 @@ def test_a_step_is_retried_as_often_as_it_says_with_the_body_as_it_came(engine, 
         assert calls == ["first"] * 3
 
 
+def test_a_step_that_proved_quick_keeps_its_retries():
+    calls = []
+
+    def flaky(body):
+        calls.append(body)
+        if calls.count(body) == 1:
+            raise ConnectionError("first")
+        return body
+
+    graph = flow("async", a={"handler": "flaky", "retries": 1, "backoff_factor": 0, "responder": True})
+    with mock(graph, calling=False, flaky=flaky) as server:
+        assert [server.test(body=number) for number in range(80)] == list(range(80))
+
+
+def test_max_in_flight_also_bounds_what_a_sync_function_returns_to_await():
+    inside, most = [0], [0]
+
+    async def work(body):
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        await asyncio.sleep(0.005)
+        inside[0] -= 1
+        return body
+
+    graph = flow("async", a={"handler": "start", "max_in_flight": 2, "responder": True})
+    with mock(graph, calling=False, start=lambda body: work(body)) as server:
+        assert _all(server, 12) == list(range(12))
+        assert most == [2]
+
+
 @engines
 def test_when_the_retries_are_used_up_the_last_error_is_the_answer(engine):
     calls = []

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from servegraph.engine.calls import AWAITABLE
 from servegraph.engine.commands import END, Fork, Gather, Next
+from servegraph.engine.gate import Gate
 from servegraph.engine.node import Node, Place
 from servegraph.errors import DeadlineExceeded
 from servegraph.events import Event
@@ -184,19 +185,25 @@ async def _once(node: Node, event: Event, threads: ThreadPool | None) -> Any:
     gate = node.gate
     if gate is not None:
         await gate.enter()
-    if node.is_async or threads is None or node.proven:
-        try:
-            out = node.call(event) if node.is_async else node.timed(node.call, event)
-            while type(out) in AWAITABLE:
-                out = await out
-            return out
-        finally:
-            if gate is not None:
-                gate.leave()
-            node.promote()
-    # A call that is abandoned still holds its place until it has really ended.
-    out = await threads.run(node.timed, node.call, event, after=gate.leave if gate is not None else None)
-    node.promote()
-    while type(out) in AWAITABLE:
-        out = await out
-    return out
+    call: asyncio.Future[Any] | None = None
+    try:
+        if node.is_async:
+            out = node.call(event)
+        elif threads is None or node.proven:
+            out = node.timed(node.call, event)
+        else:
+            # A call that is abandoned still holds its place until it has really ended.
+            call = threads.run(node.timed, node.call, event, after=lambda: _left_behind(gate, call))
+            out = await call
+        while type(out) in AWAITABLE:
+            out = await out
+        return out
+    finally:
+        if gate is not None and not (call is not None and call.cancelled()):
+            gate.leave()
+        node.promote()
+
+
+def _left_behind(gate: Gate | None, call: asyncio.Future[Any] | None) -> None:
+    if gate is not None and call is not None and call.cancelled():
+        gate.leave()

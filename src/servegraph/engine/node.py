@@ -129,7 +129,7 @@ class Node:
     def proven(self) -> bool:
         """Whether a call may be made on the loop: so many in a row have been quick."""
         quick = self.quick_calls >= QUICK_CALLS and self.run_in == "auto"
-        return quick and not self.is_async and self.timeout is None
+        return quick and not self.is_async and self.timeout is None and not self.retries
 
     def __repr__(self) -> str:
         return f"Node({self.path!r})"
