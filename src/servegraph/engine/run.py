@@ -10,7 +10,7 @@ from servegraph.bodies import copy_body
 from servegraph.context import Context
 from servegraph.engine.joints import Gathered, Joints, Ticket
 from servegraph.engine.node import Node
-from servegraph.errors import EventError, status_of
+from servegraph.errors import EventError, StepError
 from servegraph.events import Event, Response
 
 Answers: TypeAlias = Literal["responder", "last", "receipt"]
@@ -253,7 +253,8 @@ def report(context: Context, step: str, event: Event, error: BaseException) -> N
     """Log one failed event and send its record to the error stream."""
     told = f"{type(error).__name__}: {error}"
     where = f" in step '{step}'" if step else ""
-    expected = isinstance(error, EventError) and status_of(error) < 500
+    # What servegraph itself refuses says all there is to say; a traceback is for what went wrong inside a step.
+    expected = isinstance(error, EventError) and not isinstance(error, StepError)
     if expected:
         context.logger.warning(f"event {event.id} was refused{where}: {told}")
     else:

@@ -92,6 +92,9 @@ def walk(run: Run, node: Node, event: Event, hope: bool, came: Node | None = Non
             if onward is None:
                 yield from _end_or_branch(run, node, event, hope)
                 return
+            if hope and not onward.can_answer:
+                hope = False  # only the error handler of the step just left could have led to the responder
+                run.lose()
         if run.joints is not None and node.leads is not onward.leads:
             yield from _resume(run, node, onward)
         came, node = node, onward
