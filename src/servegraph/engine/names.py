@@ -7,7 +7,7 @@ import builtins
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from servegraph import models, routers, steps
 from servegraph.errors import nearest
@@ -15,6 +15,10 @@ from servegraph.graph.live import Live
 
 LIBRARY: dict[str, str] = {**steps.NAMES, **models.NAMES, **routers.NAMES}
 """Every name that servegraph itself offers to graphs: name to ``"module:attribute"``."""
+
+
+# Modules whose names are the library's, whether or not a module of that name can be imported here.
+_OURS: Final = ("mlrun", "storey")
 
 
 class Names:
@@ -47,7 +51,7 @@ class Names:
         if name in LIBRARY:
             module, _, attribute = LIBRARY[name].partition(":")
             return getattr(importlib.import_module(module), attribute)
-        if rest:
+        if rest and first not in _OURS:
             return self._imported(name)
         if hasattr(builtins, name):
             return getattr(builtins, name)
